@@ -1,0 +1,129 @@
+"""What exists: datasets, architectures and models, as data. Nothing heavy is imported here.
+
+A new dataset is one file in `patchvae/data/` and one line here; a new architecture is one file in
+`patchvae/models/` and one line here; a new row is one `Model` line.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from patchvae.errors import ConfigError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The published facts of a dataset; `prepare` fails (exit 3) when its files contradict them.
+
+    `train` images have labels, `unlabelled` ones serve pretraining only (reading A16), `test` ones
+    never serve training. `size` is the side of the square RGB image in pixels.
+    """
+
+    name: str
+    title: str
+    size: int
+    classes: int
+    train: int
+    test: int
+    unlabelled: int = 0
+    module: str = ""  # in patchvae.data; the dataset's own name unless given
+
+    @property
+    def import_path(self) -> str:
+        return f"patchvae.data.{self.module or self.name}"
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Where a network lives and which protocol keys shape it.
+
+    `variant` maps the prefix used in paths to a hyper-parameter: ("N", "num_parts") gives `N16`.
+    `keys` are the further protocol keys (section `model`) that its numbers depend on.
+    """
+
+    name: str
+    target: str  # "module:Class"
+    variant: tuple[tuple[str, str], ...] = ()
+    keys: tuple[str, ...] = ()
+    trained: bool = True
+
+
+@dataclass(frozen=True)
+class Model:
+    """A row of Table 1: an architecture, a reconstruction loss (`l2` or `lw`), adversarial or not."""
+
+    name: str
+    architecture: str
+    title: str
+    recon: str | None = None
+    adversarial: bool = False
+
+
+_DATASETS = (
+    Dataset("cifar100", "CIFAR100", 32, 100, 50_000, 10_000),
+    Dataset("indoor67", "Indoor67", 64, 67, 5_360, 1_340, unlabelled=8_920),
+    Dataset("places205", "Places205", 64, 205, 2_448_873, 20_500),
+    Dataset("imagenet", "ImageNet", 224, 1_000, 1_281_167, 50_000),
+    Dataset("fashionmnist", "Fashion-MNIST", 32, 10, 60_000, 10_000),
+    Dataset("parts32", "Parts-32", 32, 10, 10_000, 2_000, module="parts"),
+    Dataset("parts64", "Parts-64", 64, 10, 4_000, 1_000, module="parts"),
+)
+
+_LATENT = (("z", "latent_dim"),)
+_PARTS = (
+    ("N", "num_parts"),
+    ("d", "part_dim"),
+    ("prior", "prior_vis"),
+    ("bvis", "beta_vis"),
+    ("bapp", "beta_app"),
+)
+_PART_KEYS = (
+    "trunk",
+    "temperature",
+    "temperature_rate",
+    "temperature_floor",
+    "eval_visibility",
+    "appearance_gradient",
+)
+
+_ARCHITECTURES = (
+    Architecture(
+        "beta-vae", "patchvae.models.beta_vae:BetaVAE", (*_LATENT, ("beta", "beta")), ("trunk",)
+    ),
+    Architecture("patchvae", "patchvae.models.patchvae:PatchVAE", _PARTS, _PART_KEYS),
+    Architecture("bigan", "patchvae.models.bigan:BiGAN", _LATENT, ("trunk",)),
+    Architecture("random", "patchvae.models.fixed:RandomTrunk", (), ("trunk",), trained=False),
+    Architecture(
+        "imagenet-pretrained", "patchvae.models.fixed:ImageNetTrunk", (), ("trunk",), trained=False
+    ),
+)
+
+_MODELS = (
+    Model("beta-vae", "beta-vae", r"$\beta$-VAE", "l2"),
+    Model("beta-vae-lw", "beta-vae", r"$\beta$-VAE + $L_w$", "lw"),
+    Model("beta-vae-gan", "beta-vae", r"$\beta$-VAE-GAN", "l2", adversarial=True),
+    Model("beta-vae-gan-lw", "beta-vae", r"$\beta$-VAE-GAN + $L_w$", "lw", adversarial=True),
+    Model("patchvae", "patchvae", "PatchVAE", "l2"),
+    Model("patchvae-lw", "patchvae", r"PatchVAE + $L_w$", "lw"),
+    Model("patchvae-gan", "patchvae", "PatchVAE-GAN", "l2", adversarial=True),
+    Model("patchvae-gan-lw", "patchvae", r"PatchVAE-GAN + $L_w$", "lw", adversarial=True),
+    Model("bigan", "bigan", "BiGAN"),
+    Model("random", "random", "Random (untrained)"),
+    Model("imagenet-pretrained", "imagenet-pretrained", "ImageNet pretrained"),
+)
+
+DATASETS = {d.name: d for d in _DATASETS}
+ARCHITECTURES = {a.name: a for a in _ARCHITECTURES}
+MODELS = {m.name: m for m in _MODELS}
+
+# probe -> the last frozen stage of the trunk (reading A13)
+PROBES = {"conv1": "conv1", "conv3": "conv3", "conv5": "conv5"}
+
+
+def lookup(kind: str, table: Mapping[str, T], name: str) -> T:
+    """The entry called `name`, or a ConfigError that lists what exists."""
+    if name not in table:
+        raise ConfigError(f"unknown {kind} '{name}': choose one of {', '.join(table)}")
+    return table[name]
