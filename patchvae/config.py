@@ -1,0 +1,159 @@
+"""Studies and the protocol: read once, validated by JSON schema, every value with its source."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from patchvae import paths
+from patchvae.errors import ConfigError
+from patchvae.registry import DATASETS, lookup
+
+Scalar = int | float | str | bool
+SECTIONS = ("model", "adversarial", "pretrain", "probe")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One key of `config/protocol.yaml`."""
+
+    key: str
+    value: Scalar
+    source: str
+    where: str
+    about: str
+    reading: str | None = None
+    by_dataset: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Value:
+    """A resolved value and who chose it: paper, release, ours, or the study."""
+
+    value: Scalar
+    source: str
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study file with the protocol beneath it."""
+
+    name: str
+    title: str
+    seeds: tuple[int, ...]
+    datasets: Mapping[str, Mapping[str, Any]]
+    tables: Mapping[str, Mapping[str, Any]]
+    protocol: Mapping[str, Any]
+    defaults: Mapping[str, Entry]
+
+    def value(self, key: str, dataset: str) -> Value:
+        """The protocol's `section.key` for a data set: study's data set, study, protocol, in this order."""
+        entry = lookup("protocol key", self.defaults, key)
+        section, name = key.split(".")
+        for layer in (self.datasets[dataset].get("protocol", {}), self.protocol):
+            if name in layer.get(section, {}):
+                return Value(layer[section][name], f"study {self.name}")
+        return Value(entry.by_dataset.get(dataset, entry.value), entry.source)
+
+    def section(self, section: str, dataset: str) -> dict[str, Scalar]:
+        """Every value of one section for a data set."""
+        keys = (key for key in self.defaults if key.startswith(f"{section}."))
+        return {key.split(".")[1]: self.value(key, dataset).value for key in keys}
+
+    def check_dataset(self, dataset: str) -> None:
+        """ConfigError unless the study uses `dataset`."""
+        lookup(f"data set of study '{self.name}'", self.datasets, dataset)
+
+    def limit(self, dataset: str, split: str) -> int | None:
+        """How many images of a split the study uses; None for all."""
+        return self.datasets[dataset].get(split)
+
+
+def read_yaml(path: Path) -> Any:
+    """The content of a YAML file; ConfigError with the line when it cannot be read."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path} does not exist (run from the folder that holds config/)") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+
+
+def validate(document: Any, schema: str, source: Path) -> None:
+    """Check `document` against `workflow/schemas/<schema>.schema.yaml`; ConfigError names the key."""
+    import jsonschema
+
+    error = jsonschema.exceptions.best_match(_validator(schema).iter_errors(document))
+    if error is not None:
+        where = ".".join(str(part) for part in error.absolute_path) or "top level"
+        raise ConfigError(f"{source}: {where}: {error.message}")
+
+
+@cache
+def _validator(schema: str) -> Any:
+    import jsonschema
+    from referencing import Registry, Resource
+
+    schemas = {p.name: yaml.safe_load(p.read_text()) for p in paths.SCHEMAS.glob("*.schema.yaml")}
+    registry: Any = Registry().with_resources(
+        (name, Resource.from_contents(content)) for name, content in schemas.items()
+    )
+    return jsonschema.Draft202012Validator(schemas[f"{schema}.schema.yaml"], registry=registry)
+
+
+@cache
+def protocol(folder: Path = paths.CONFIG) -> dict[str, Entry]:
+    """Every entry of the protocol, keyed `section.key`."""
+    path = folder / "protocol.yaml"
+    document = read_yaml(path)
+    validate(document, "protocol", path)
+    return {
+        f"{section}.{name}": Entry(
+            key=f"{section}.{name}", by_dataset=raw.get("for", {}), **_without(raw, "for")
+        )
+        for section in SECTIONS
+        for name, raw in document[section].items()
+    }
+
+
+def _without(raw: Mapping[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in raw.items() if name != key}
+
+
+def study_names(folder: Path = paths.CONFIG) -> list[str]:
+    """Every `config/<study>.yaml` but the protocol."""
+    return sorted(p.stem for p in folder.glob("*.yaml") if p.stem != "protocol")
+
+
+@cache
+def load_study(name: str, folder: Path = paths.CONFIG) -> Study:
+    """Read and validate a study; ConfigError for an unknown name, key, type or data set."""
+    if name not in study_names(folder):
+        raise ConfigError(f"unknown study '{name}': choose one of {', '.join(study_names(folder))}")
+    path = folder / f"{name}.yaml"
+    raw = read_yaml(path)
+    validate(raw, "study", path)
+    if raw["study"] != name:
+        raise ConfigError(f"{path}: study is '{raw['study']}', but the file says '{name}'")
+    used = [d for table in raw["tables"].values() for d in table["datasets"]]
+    for dataset in [*raw["datasets"], *used]:
+        lookup("data set", DATASETS, dataset)
+    _check_used(path, used, raw["datasets"])
+    return Study(
+        name=name,
+        title=raw["title"],
+        seeds=tuple(raw["seeds"]),
+        datasets=raw["datasets"],
+        tables=raw["tables"],
+        protocol=raw.get("protocol", {}),
+        defaults=protocol(folder),
+    )
+
+
+def _check_used(path: Path, used: Iterable[str], declared: Mapping[str, Any]) -> None:
+    for dataset in used:
+        if dataset not in declared:
+            raise ConfigError(f"{path}: a table uses '{dataset}', which 'datasets' does not list")

@@ -1,0 +1,51 @@
+"""Adversarial training around either VAE (paper, section 3.4; reading A8)."""
+
+from torch import Tensor
+
+from patchvae.losses import judged_fake, judged_real, squared_error
+from patchvae.models.base import VAE, Phase, Terms, Unsupervised
+from patchvae.nn.discriminator import Discriminator
+
+
+class Adversarial(Unsupervised):
+    """Two phases: the VAE pays also for reconstructions judged fake, then the discriminator learns.
+
+    `reconstruction: pixel` keeps the VAE's own reconstruction loss and adds `weight` times the
+    adversarial term; `features` replaces it by the squared error of the discriminator's third
+    layer (Larsen et al. 2015). One forward pass of the VAE serves both phases.
+    """
+
+    def __init__(self, vae: VAE, *, weight: float, reconstruction: str) -> None:
+        super().__init__()
+        self.vae = vae
+        self.trunk = vae.trunk
+        self.discriminator = Discriminator()
+        self.weight = weight
+        self.on_features = reconstruction == "features"
+        self._fake: Tensor | None = None
+
+    def at_step(self, step: int) -> None:
+        self.vae.at_step(step)
+
+    def generator_loss(self, x: Tensor) -> tuple[Tensor, Terms]:
+        x_hat, kls = self.vae(x)
+        features = self.discriminator.features(x_hat)
+        if self.on_features:
+            recon = squared_error(features, self.discriminator.features(x).detach())
+        else:
+            recon = self.vae.reconstruction(x_hat, x)
+        adversarial = judged_real(self.discriminator.score(features))
+        self._fake = x_hat.detach()
+        loss = recon + self.vae.divergence(kls) + self.weight * adversarial
+        return loss, {"recon": recon, **kls, "adversarial": adversarial}
+
+    def discriminator_loss(self, x: Tensor) -> tuple[Tensor, Terms]:
+        assert self._fake is not None
+        loss = judged_real(self.discriminator(x)) + judged_fake(self.discriminator(self._fake))
+        return loss, {"discriminator": loss}
+
+    def phases(self) -> list[Phase]:
+        return [
+            Phase("generator", list(self.vae.parameters()), self.generator_loss),
+            Phase("discriminator", list(self.discriminator.parameters()), self.discriminator_loss),
+        ]

@@ -1,0 +1,68 @@
+"""What a model is to the training loop: a list of phases, each a loss and the parameters it owns."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from patchvae.losses import RECONSTRUCTIONS
+from patchvae.nn.trunk import Trunk
+
+Terms = dict[str, Tensor]
+Loss = Callable[[Tensor], tuple[Tensor, Terms]]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One update of a step: `loss(x)` gives the scalar to minimise and the terms to record.
+
+    Only `parameters` are updated; gradients for others are never computed. The phases of a step run
+    in order on the same batch, and a later one may use what an earlier one computed.
+    """
+
+    name: str
+    parameters: list[nn.Parameter]
+    loss: Loss
+
+
+class Unsupervised(nn.Module, ABC):
+    """A model with a trunk phi to be learned without labels."""
+
+    trunk: Trunk
+
+    @abstractmethod
+    def phases(self) -> list[Phase]:
+        """The updates of one step, in order; empty for a trunk that is not trained."""
+
+    def at_step(self, step: int) -> None:
+        """Set what depends on the number of optimiser steps done; called before each step."""
+
+
+class VAE(Unsupervised):
+    """-E[log G(x|z)] + sum of weighted KLs (Eq. 3 and 8): one phase over all parameters.
+
+    `forward(x)` gives the reconstruction (B, 3, H, W) and the unweighted KL terms, each a scalar
+    summed over latents and averaged over the batch. It samples in training mode only; in eval mode
+    means replace samples, so that it is a function of x.
+    """
+
+    def __init__(self, recon: str, kl_weights: dict[str, float]) -> None:
+        super().__init__()
+        self.reconstruction = RECONSTRUCTIONS[recon]
+        self.kl_weights = kl_weights
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> tuple[Tensor, Terms]: ...
+
+    def divergence(self, kls: Terms) -> Tensor:
+        """The weighted sum of the KL terms."""
+        return sum((self.kl_weights[name] * kl for name, kl in kls.items()), start=0.0)
+
+    def loss(self, x: Tensor) -> tuple[Tensor, Terms]:
+        x_hat, kls = self(x)
+        recon = self.reconstruction(x_hat, x)
+        return recon + self.divergence(kls), {"recon": recon, **kls}
+
+    def phases(self) -> list[Phase]:
+        return [Phase("vae", list(self.parameters()), self.loss)]

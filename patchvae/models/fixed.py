@@ -1,0 +1,56 @@
+"""Trunks that no unsupervised phase trains: the untrained floor and the supervised reference."""
+
+import hashlib
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from patchvae.errors import DataError
+from patchvae.models.base import Phase, Unsupervised
+from patchvae.nn.trunk import Trunk
+
+# torchvision's ResNet18_Weights.IMAGENET1K_V1; the name ends in the first 8 digits of its SHA-256
+IMAGENET_FILE = "resnet18-f37072fd.pth"
+
+
+class RandomTrunk(Unsupervised):
+    """phi as initialised: frozen it is the floor of every column, fully trained the supervised row."""
+
+    def __init__(self, size: int, *, trunk: str) -> None:
+        super().__init__()
+        self.trunk = Trunk(trunk)
+
+    def phases(self) -> list[Phase]:
+        return []
+
+
+class ImageNetTrunk(RandomTrunk):
+    """phi from torchvision's supervised ImageNet weights (`imagenet-pretrained` of Table 1)."""
+
+    def __init__(self, size: int, *, trunk: str, weights: Path | None = None) -> None:
+        super().__init__(size, trunk=trunk)
+        state = load_imagenet_weights(weights or default_weights())
+        self.trunk.load_state_dict({name: state[name] for name in self.trunk.state_dict()})
+
+
+def default_weights() -> Path:
+    """Where torch.hub keeps, or would put, torchvision's weights."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / IMAGENET_FILE
+
+
+def load_imagenet_weights(path: Path, sha256_prefix: str = "f37072fd") -> dict[str, Tensor]:
+    """The state dict in `path`, after its digest; DataError when it is missing or another file."""
+    if not path.is_file():
+        raise DataError(
+            f"torchvision's ImageNet weights are missing: put {IMAGENET_FILE} at {path}"
+            " (on a machine with network: python -c 'from torchvision.models import *;"
+            " ResNet18_Weights.IMAGENET1K_V1.get_state_dict()')"
+        )
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if not digest.startswith(sha256_prefix):
+        raise DataError(
+            f"{path} is not torchvision's {IMAGENET_FILE}: its SHA-256 starts with {digest[:8]},"
+            f" not {sha256_prefix}; delete it and fetch it again"
+        )
+    return torch.load(path, map_location="cpu", weights_only=True)

@@ -1,0 +1,89 @@
+"""PatchVAE (paper, sections 3.2 and 3.3): N parts, each with a visibility map and one appearance."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from patchvae import sampling
+from patchvae.losses import bernoulli_kl, gaussian_kl
+from patchvae.models.base import VAE, Terms
+from patchvae.nn.decoder import Pyramid
+from patchvae.nn.trunk import Trunk
+from patchvae.schedules import temperature
+
+
+class PatchVAE(VAE):
+    """|x - x_hat|^2 + beta_vis KL(Q^V || Bern(prior_vis)) + beta_app KL(Q^A || N(0, I)), Eq. 11.
+
+    The weights follow Table 5's caption, not the printed equation, which swaps them (reading A1).
+    B images, N = `num_parts`, D = `part_dim`, an h x w grid of L cells. Any size that the trunk's
+    stride divides. In eval mode the appearance is its mean and the visibility its probability
+    (`eval_visibility: soft`) or whether that exceeds one half (`hard`).
+    """
+
+    tau: Tensor
+
+    def __init__(
+        self,
+        size: int,
+        recon: str,
+        *,
+        trunk: str,
+        num_parts: int,
+        part_dim: int,
+        prior_vis: float,
+        beta_vis: float,
+        beta_app: float,
+        temperature: float,
+        temperature_rate: float,
+        temperature_floor: float,
+        eval_visibility: str,
+        appearance_gradient: str,
+    ) -> None:
+        super().__init__(recon, {"kl_vis": beta_vis, "kl_app": beta_app})
+        self.N, self.D, self.prior_vis = num_parts, part_dim, prior_vis
+        self.schedule = (temperature, temperature_rate, temperature_floor)
+        self.hard = eval_visibility == "hard"
+        self.stop_weight_gradient = appearance_gradient == "stop"
+        self.trunk = Trunk(trunk)
+        C, ND = self.trunk.channels, num_parts * part_dim
+        self.visibility = nn.Conv2d(C, num_parts, 3, 1, 1)
+        self.appearance = nn.Conv2d(C, 2 * ND, 3, 1, 1)  # means, then log-variances
+        self.decoder = Pyramid(ND, self.trunk.doublings)
+        self.register_buffer("tau", torch.tensor(temperature), persistent=False)
+
+    def at_step(self, step: int) -> None:
+        self.tau.fill_(temperature(step, *self.schedule))
+
+    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Visibility logits (B, N, h, w), appearance mean (B, N, D) and log-variance (B, N, D).
+
+        Mean and variance of a part are averaged over the cells, weighted by the probability that
+        the part is there (reading A18).
+        """
+        f = self.trunk(x)  # (B, C, h, w)
+        logits = self.visibility(f)  # (B, N, h, w)
+        cells = self.appearance(f).flatten(2).unflatten(1, (2, self.N, self.D))
+        mean, log_var = cells.unbind(1)  # (B, N, D, L)
+        # p_l / sum_l p_l, finite even where every p underflows
+        weights = F.softmax(F.logsigmoid(logits.flatten(2)), dim=-1)  # (B, N, L)
+        if self.stop_weight_gradient:
+            weights = weights.detach()
+        mean = torch.einsum("bnl,bndl->bnd", weights, mean)
+        log_var = torch.einsum("bnl,bndl->bnd", weights, log_var.exp()).log()
+        return logits, mean, log_var
+
+    def decode(self, z_vis: Tensor, z_app: Tensor) -> Tensor:
+        """Place each appearance where its part is visible and decode (Eq. 4 and 5)."""
+        code = z_vis[:, :, None] * z_app[..., None, None]  # (B, N, D, h, w)
+        return self.decoder(code.flatten(1, 2))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Terms]:
+        logits, mean, log_var = self.posterior(x)
+        if self.training:
+            z_vis = sampling.relaxed_bernoulli(logits, self.tau)
+            z_app = sampling.gaussian(mean, log_var)
+        else:
+            z_vis, z_app = sampling.visibility_mean(logits, self.hard), mean
+        kls = {"kl_vis": bernoulli_kl(logits, self.prior_vis), "kl_app": gaussian_kl(mean, log_var)}
+        return self.decode(z_vis, z_app), kls

@@ -1,0 +1,1 @@
+"""Networks of the paper's Tables 6-10."""
