@@ -5,7 +5,7 @@ paper's one run gave a. What depends on a proportion takes p = a / 100: known be
 scipy.special holds what is needed and loads three times faster than scipy.stats.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from statistics import fmean, stdev
@@ -169,7 +169,7 @@ def kendall_tau(a: Sequence[float], b: Sequence[float]) -> tuple[float, float] |
     return float(result.statistic), float(result.pvalue)
 
 
-def sign_test(differences: Mapping[Hashable, Sequence[float]]) -> SignTest:
+def sign_test(clusters: Iterable[Sequence[float]]) -> SignTest:
     """Exact one-sided sign test over clusters of dependent differences.
 
     A cluster wins when more of its differences are positive than negative and is tied when as many
@@ -177,7 +177,7 @@ def sign_test(differences: Mapping[Hashable, Sequence[float]]) -> SignTest:
     """
     from scipy.special import bdtrc
 
-    votes = [sum((d > 0) - (d < 0) for d in cluster) for cluster in differences.values()]
+    votes = [sum((d > 0) - (d < 0) for d in cluster) for cluster in clusters]
     wins, losses = sum(v > 0 for v in votes), sum(v < 0 for v in votes)
     p = float(bdtrc(wins - 1, wins + losses, 0.5)) if wins + losses else None
     return SignTest(wins, losses, len(votes) - wins - losses, p)
