@@ -32,6 +32,13 @@ class Check:
     by: float | None = None
     holds: bool | None = None
 
+    @property
+    def sentence(self) -> str:
+        """`a against b: +0.16, threshold 1.00`."""
+        a, b = self.cells
+        threshold = f", threshold {self.by:.2f}" if self.by else ""
+        return f"{a} against {b}: {self.difference:+.2f}{threshold}"
+
 
 @dataclass(frozen=True)
 class Tally:
@@ -40,6 +47,11 @@ class Tally:
     group: str
     holding: tuple[str, ...]
     holds: bool | None
+
+    @property
+    def sentence(self) -> str:
+        """`conv3: 1 (cifar100)`."""
+        return f"{self.group}: {len(self.holding)} ({', '.join(self.holding) or 'none'})"
 
 
 @dataclass(frozen=True)
@@ -59,6 +71,21 @@ class Result:
         if not known:
             return UNTESTABLE
         return HOLDS if all(known) else FAILS
+
+    @property
+    def score(self) -> str:
+        """`10 of 12`: how many of the tested checks hold, or of the groups of a count."""
+        if self.tallies:
+            known = [tally.holds for tally in self.tallies if tally.holds is not None]
+            return f"{sum(known)} of {len(known)} groups"
+        return f"{len(self.tested) - len(self.failed)} of {len(self.tested)}"
+
+    @property
+    def counterexamples(self) -> list[str]:
+        """One sentence for each check, or group of a count, that does not hold."""
+        if self.tallies:
+            return [tally.sentence for tally in self.tallies if tally.holds is False]
+        return [check.sentence for check in self.failed]
 
     @property
     def tested(self) -> list[Check]:
