@@ -4,7 +4,6 @@ All are relative to the folder the suite is run in. The paper's own tables and f
 (`tables/table1.tex`), those of other studies one folder down (`tables/demo/table1.tex`).
 """
 
-import os
 from pathlib import Path
 
 CONFIG = Path("config")
@@ -23,14 +22,14 @@ PRETRAIN_FILES = (ENCODER, MODEL, RESOLVED, METRICS, HISTORY)
 PROBE_FILES = (METRICS, PREDICTIONS, RESOLVED, HISTORY)
 
 
-def data_root() -> Path:
-    """Where prepared data sets lie: $PATCHVAE_DATA, or `data/`; may be shared between checkouts."""
-    return Path(os.environ.get("PATCHVAE_DATA", "data"))
-
-
 def prepared(dataset: str) -> Path:
     """The copy of a data set's manifest that tells the DAG that it is prepared."""
     return RESULTS / "datasets" / f"{dataset}.json"
+
+
+def state(study: str, key: str) -> Path:
+    """Where the unfinished training with this digest keeps its states; no rule's output."""
+    return RESULTS / study / "state" / key[:32]
 
 
 def table(study: str, name: str, suffix: str) -> Path:

@@ -118,8 +118,13 @@ DATASETS = {d.name: d for d in _DATASETS}
 ARCHITECTURES = {a.name: a for a in _ARCHITECTURES}
 MODELS = {m.name: m for m in _MODELS}
 
-# probe -> the last frozen stage of the trunk (reading A13)
-PROBES = {"conv1": "conv1", "conv3": "conv3", "conv5": "conv5"}
+# probe -> the last frozen stage of the trunk (reading A13); `scratch` freezes nothing
+PROBES: dict[str, str | None] = {
+    "scratch": None,
+    "conv1": "conv1",
+    "conv3": "conv3",
+    "conv5": "conv5",
+}
 
 
 def lookup(kind: str, table: Mapping[str, T], name: str) -> T:

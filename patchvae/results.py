@@ -58,7 +58,9 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def write_result(path: Path, kind: str, document: Mapping[str, Any], files: tuple[str, ...] = ()) -> dict[str, Any]:
+def write_result(
+    path: Path, kind: str, document: Mapping[str, Any], files: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """Write a result of a kind with the digests of `files` beside it and its own digest; returns it."""
     body = {"kind": kind, "schema": SCHEMA, **document}
     if files:
@@ -95,4 +97,6 @@ def verify_file(path: Path, expected: str) -> None:
     if not path.is_file():
         raise CheckpointError(f"{path} is missing, though a result names it: run its job again")
     if sha256_file(path) != expected:
-        raise CheckpointError(f"{path} is not the file its result names: delete it and run its job again")
+        raise CheckpointError(
+            f"{path} is not the file its result names: delete it and run its job again"
+        )

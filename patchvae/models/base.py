@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from patchvae.losses import RECONSTRUCTIONS
@@ -57,7 +58,7 @@ class VAE(Unsupervised):
 
     def divergence(self, kls: Terms) -> Tensor:
         """The weighted sum of the KL terms."""
-        return sum((self.kl_weights[name] * kl for name, kl in kls.items()), start=0.0)
+        return torch.stack([self.kl_weights[name] * kl for name, kl in kls.items()]).sum()
 
     def loss(self, x: Tensor) -> tuple[Tensor, Terms]:
         x_hat, kls = self(x)

@@ -13,9 +13,7 @@ from patchvae.nn.trunk import Trunk
 class BetaVAE(VAE):
     """|x - x_hat|^2 + beta KL(Q(z|x) || N(0, I)) with z of `latent_dim` dimensions."""
 
-    def __init__(
-        self, size: int, recon: str, *, trunk: str, latent_dim: int, beta: float
-    ) -> None:
+    def __init__(self, size: int, recon: str, *, trunk: str, latent_dim: int, beta: float) -> None:
         super().__init__(recon, {"kl": beta})
         self.trunk = Trunk(trunk)
         side = size // self.trunk.stride

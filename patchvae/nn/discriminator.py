@@ -41,7 +41,10 @@ class JointDiscriminator(nn.Module):
         super().__init__()
         self.image = Discriminator(outputs=256)
         self.joint = nn.Sequential(
-            nn.LeakyReLU(0.2), nn.Linear(256 + latent_dim, 512), nn.LeakyReLU(0.2), nn.Linear(512, 1)
+            nn.LeakyReLU(0.2),
+            nn.Linear(256 + latent_dim, 512),
+            nn.LeakyReLU(0.2),
+            nn.Linear(512, 1),
         )
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:

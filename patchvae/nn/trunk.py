@@ -91,4 +91,3 @@ class Trunk(nn.Module):
         """Stages up to and including `last_frozen`, and the rest; None freezes nothing."""
         cut = 0 if last_frozen is None else self.stages.index(last_frozen) + 1
         return self.stages[:cut], self.stages[cut:]
-

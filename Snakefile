@@ -1,0 +1,33 @@
+# Regenerates the tables and figures of the PatchVAE paper. Includes and targets only: the rules lie in
+# workflow/rules, studies and tables in config/.
+from snakemake.utils import min_version
+
+min_version("9.10")
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/pretrain.smk"
+include: "workflow/rules/probe.smk"
+include: "workflow/rules/tables.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        tables_of("paper"),
+
+
+rule demo:
+    input:
+        tables_of("demo"),
+
+
+rule fashion:
+    input:
+        tables_of("fashion"),
+
+
+rule fashion_quick:
+    input:
+        tables_of("fashion-quick"),

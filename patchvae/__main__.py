@@ -1,0 +1,5 @@
+"""`python -m patchvae`."""
+
+from patchvae.cli import main
+
+main()

@@ -1,0 +1,79 @@
+"""Weights and training state on disk: atomic, digest-checked, never a pickle that can run code."""
+
+import hashlib
+import io
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from patchvae.errors import CheckpointError
+from patchvae.results import write_bytes
+
+
+def save_weights(path: Path, module: nn.Module, metadata: dict[str, str]) -> None:
+    """Write a module's state dict as safetensors; the same weights give the same bytes."""
+    from safetensors.torch import save
+
+    state = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()
+    }
+    write_bytes(path, save(state, metadata))
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file; CheckpointError when it is missing or broken."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        return load(path.read_bytes())
+    except FileNotFoundError:
+        raise CheckpointError(f"{path} is missing: run its job first") from None
+    except SafetensorError as error:
+        raise CheckpointError(f"{path} is no whole safetensors file ({error}): delete it") from None
+
+
+class StateStore:
+    """The last two states of one training, in a folder that belongs to it alone.
+
+    A state's name holds its position and the SHA-256 of its bytes, so a broken one is known before
+    it is read and the one before it is used.
+    """
+
+    NAME = re.compile(r"(\d{10})-([0-9a-f]{64})\.pt")
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def _states(self) -> list[Path]:
+        found = self.folder.glob("*.pt") if self.folder.is_dir() else ()
+        return sorted(p for p in found if self.NAME.fullmatch(p.name))
+
+    def save(self, position: int, state: dict[str, Any]) -> None:
+        """Write a state whole, then drop all but the last two."""
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        content = buffer.getvalue()
+        name = f"{position:010d}-{hashlib.sha256(content).hexdigest()}.pt"
+        write_bytes(self.folder / name, content)
+        for old in self._states()[:-2]:
+            old.unlink()
+
+    def load(self, warn: Any = print) -> dict[str, Any] | None:
+        """The newest state whose digest holds, or None; `warn` gets a line for each broken one."""
+        for path in reversed(self._states()):
+            match = self.NAME.fullmatch(path.name)
+            assert match is not None
+            content = path.read_bytes()
+            if hashlib.sha256(content).hexdigest() == match[2]:
+                return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            warn(f"{path} is broken (its SHA-256 is not the one in its name): left out")
+        return None
+
+    def clear(self) -> None:
+        """Remove every state: the training is done."""
+        shutil.rmtree(self.folder, ignore_errors=True)

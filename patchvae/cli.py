@@ -1,0 +1,184 @@
+"""The command `patchvae`: the functions that the rules call, one subcommand each, and no logic.
+
+Exit codes: 0 done, 1 a check failed, 2 configuration, 3 data, 4 diverged, 5 locked by another job,
+6 checkpoint unusable, 7 resources, 75 stopped on request with state saved.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from patchvae import __version__
+from patchvae.errors import ConfigError, ResourceError, SuiteError
+from patchvae.runtime import Options
+
+EPILOG = __doc__.split("\n\n")[1] if __doc__ else ""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=EPILOG)
+@click.version_option(__version__)
+def cli() -> None:
+    """Regenerate the tables and figures of the PatchVAE paper.
+
+    Snakemake calls these commands; each can also be called by hand. Run from the folder that holds
+    config/.
+    """
+
+
+def job(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of commands that compute."""
+    for option in (
+        click.option("--device", default="auto", help="auto, cpu or cuda"),
+        click.option("--threads", default=1, help="CPU threads; recorded, since sums depend on it"),
+        click.option("--save-every", default=300.0, help="seconds between saved states"),
+        click.option("--data", type=click.Path(path_type=Path), help="data root [$PATCHVAE_DATA]"),
+        click.option("--expect", help="refuse unless the resolved configuration has this digest"),
+    ):
+        command = option(command)
+    return command
+
+
+def _check_digest(found: str, expected: str | None) -> None:
+    if expected is not None and found != expected:
+        raise ConfigError(
+            "the study was edited after this job was planned: run snakemake again to plan it anew"
+        )
+
+
+@cli.command()
+@click.argument("dataset")
+@click.option("--source", type=click.Path(path_type=Path), help="where the original files are")
+@click.option("--data", type=click.Path(path_type=Path), help="data root [$PATCHVAE_DATA]")
+@click.option("--stamp", type=click.Path(path_type=Path), help="also write the manifest here")
+@click.option("--verify", is_flag=True, help="check every digest of what is prepared")
+def prepare(
+    dataset: str, source: Path | None, data: Path | None, stamp: Path | None, verify: bool
+) -> None:
+    """Decode DATASET once into memory-mapped arrays under the data root."""
+    from patchvae.data import store
+    from patchvae.progress import log
+    from patchvae.results import write_result
+
+    manifest = store.prepare(dataset, source, data, report=log)
+    if verify:
+        store.verify(dataset, data)
+        log(f"{dataset}: every digest holds")
+    if stamp is not None:
+        write_result(stamp, "dataset", {"manifest": manifest})
+
+
+@cli.command()
+@click.argument("run")
+@job
+def pretrain(run: str, expect: str | None, **options: Any) -> None:
+    """Pretrain RUN: <study>/<dataset>/<model>/<variant>/seed<k>, or its results folder."""
+    from patchvae.runs import Run, resolve_run
+
+    config = resolve_run(Run.parse(run))
+    _check_digest(config.digest, expect)
+    from patchvae.pretrain import pretrain
+
+    pretrain(config, Options(**options))
+
+
+@cli.command()
+@click.argument("run")
+@click.argument("probe")
+@job
+def probe(run: str, probe: str, expect: str | None, **options: Any) -> None:
+    """Train the classifier PROBE (conv1, conv3, conv5 or scratch) on RUN's encoder."""
+    from patchvae.runs import Run, resolve_probe
+
+    config = resolve_probe(Run.parse(run), probe)
+    _check_digest(config.digest, expect)
+    from patchvae.probe import probe as train_probe
+
+    metrics = train_probe(config, Options(**options))
+    click.echo(f"{metrics['run']} {metrics['probe']}: top-1 {metrics['top1']:.2f} %")
+
+
+@cli.command()
+@click.argument("cells", nargs=-1, required=True)
+def cell(cells: tuple[str, ...]) -> None:
+    """Gather the seeds of CELLS: [<study>/]<table>/<row>/<column>, or results paths."""
+    from patchvae.report.cells import write_cell
+    from patchvae.specs import parse_cell
+
+    for name in cells:
+        found = write_cell(parse_cell(name))
+        click.echo(f"{name}: {found['mean']:.2f} over {len(found['values'])} seeds")
+
+
+@cli.command()
+@click.argument("target")
+@click.option("--partial", is_flag=True, help="draw it although cells are missing, marked as such")
+def table(target: str, partial: bool) -> None:
+    """Write TARGET, e.g. tables/demo/table1.tex or demo/table1, as .tex, .csv and .md."""
+    from patchvae.report.tables import parse_target, write_table
+
+    for path in write_table(*parse_target(target), partial=partial):
+        click.echo(path)
+
+
+@cli.command()
+def params() -> None:
+    """Compare our 15 parameter counts with the paper's; exit 1 if one differs."""
+    from rich.console import Console
+    from rich.table import Table as Grid
+
+    from patchvae.report.parameters import compare_counts
+
+    rows = compare_counts()
+    grid = Grid("table", "network", "data set", "paper", "ours", "")
+    for key, published, ours in rows:
+        same = "equal" if ours == published else f"differs by {ours - published:+,}"
+        grid.add_row(key.table, key.row, key.column, f"{published:,}", f"{ours:,}", same)
+    Console().print(grid)
+    equal = sum(published == ours for _, published, ours in rows)
+    click.echo(f"{len(rows)} published, {equal} equal")
+    if equal != len(rows):
+        raise SuiteError("a network is not the paper's: see the rows marked 'differs'")
+
+
+@cli.command()
+@click.option("--markdown", is_flag=True, help="docs/protocol.md")
+@click.option("--study", default="paper", show_default=True)
+@click.option("--dataset", help="one data set of the study")
+def protocol(markdown: bool, study: str, dataset: str | None) -> None:
+    """Print every protocol key: value, source, section and reading."""
+    from patchvae.report.protocol import render_markdown, render_terminal
+
+    if markdown:
+        click.echo(render_markdown(), nl=False)
+    else:
+        render_terminal(study, dataset)
+
+
+def main() -> None:
+    """Entry point: an expected failure is one line on standard error and its exit code."""
+    try:
+        cli(standalone_mode=False)
+    except SuiteError as error:
+        _fail(str(error), error.exit_code)
+    except click.exceptions.Abort:
+        _fail("aborted", 130)
+    except click.ClickException as error:
+        _fail(error.format_message(), ConfigError.exit_code)
+    except MemoryError:
+        _fail("out of memory: give the job more, or lower a batch size", ResourceError.exit_code)
+    except Exception as error:
+        if type(error).__name__ != "OutOfMemoryError":
+            raise
+        _fail(f"out of GPU memory: {error}", ResourceError.exit_code)
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"patchvae: error: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""The only unsupervised loop: Adam over the phases of a model (paper, section 4)."""
+
+import time
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor
+
+from patchvae import paths
+from patchvae.checkpoint import StateStore, save_weights
+from patchvae.data.store import Prepared, open_dataset
+from patchvae.data.tensors import Images, epoch_order, load_images
+from patchvae.errors import ConfigError
+from patchvae.loop import Loop, Row, write_history
+from patchvae.models import build
+from patchvae.models.base import Phase, Terms, Unsupervised
+from patchvae.results import digest_of, write_result, write_text
+from patchvae.runs import PretrainConfig, PretrainSettings
+from patchvae.runtime import Options, derive_seed, now, pick_device, provenance, stop_on_signal
+from patchvae.sources import pretrain_source
+
+
+def pretrain(config: PretrainConfig, options: Options) -> dict[str, Any]:
+    """Train one run and write its files; returns the content of its metrics.json.
+
+    Raises DivergedError, DataError, StoppedError (state saved, run again) and leaves no result then.
+    """
+    started, clock = now(), time.monotonic()
+    torch.set_num_threads(options.threads)
+    device = pick_device(options.device)
+    data = open_dataset(config.data.dataset, options.data)
+    torch.manual_seed(derive_seed(config.run.seed, "init"))
+    model = build(config).to(device).to(memory_format=torch.channels_last)
+    source = pretrain_source(config.run.model)
+    key = digest_of([config.digest, data.digest, source])
+    store = StateStore(paths.state(config.run.study, key))
+    facts: dict[str, Any] = {}
+    history: list[Row] = []
+    if config.pretrain is not None:
+        images = _images(config, config.pretrain.batch_size, data, device)
+        history = _train(config, config.pretrain, model, images, store, options)
+        facts = {"images": len(images), "last_epoch": history[-1]}
+    document = {
+        "run": config.run.name,
+        "config_digest": config.digest,
+        "data_digest": data.digest,
+        "source_digest": source,
+        **facts,
+        "wall_seconds": round(time.monotonic() - clock, 2),
+        "provenance": provenance(started, options),
+    }
+    metrics = _write(config, model, history, document)
+    store.clear()
+    return metrics
+
+
+def _images(
+    config: PretrainConfig, batch_size: int, data: Prepared, device: torch.device
+) -> Images:
+    """Every image that is not a test image (reading A16)."""
+    splits = ("train", "unlabelled") if config.data.unlabelled else ("train",)
+    images = load_images(data, splits, config.data.train, device)
+    if len(images) < batch_size:
+        raise ConfigError(
+            f"{config.run.name}: {len(images)} images make no batch of {batch_size}:"
+            " lower pretrain.batch_size"
+        )
+    return images
+
+
+def _optimizer(phase: Phase, settings: PretrainSettings) -> torch.optim.Optimizer:
+    return torch.optim.Adam(
+        phase.parameters,
+        lr=settings.lr,
+        betas=(settings.adam_beta1, settings.adam_beta2),
+        weight_decay=settings.weight_decay,
+        fused=True,
+    )
+
+
+def update(
+    phases: list[Phase], optimizers: list[torch.optim.Optimizer], x: Tensor
+) -> tuple[Tensor, Terms]:
+    """One step: every phase in order on the same batch; returns the sum of losses and all terms.
+
+    Gradients are taken for a phase's own parameters only, so no phase leaves any in another's.
+    """
+    losses: list[Tensor] = []
+    record: Terms = {}
+    for phase, optimizer in zip(phases, optimizers, strict=True):
+        loss, terms = phase.loss(x)
+        gradients = torch.autograd.grad(loss, phase.parameters)
+        for parameter, gradient in zip(phase.parameters, gradients, strict=True):
+            parameter.grad = gradient
+        optimizer.step()
+        losses.append(loss.detach())
+        record |= terms
+    return torch.stack(losses).sum(), record
+
+
+def _train(
+    config: PretrainConfig,
+    settings: PretrainSettings,
+    model: Unsupervised,
+    images: Images,
+    store: StateStore,
+    options: Options,
+) -> list[Row]:
+    seed, B = config.run.seed, settings.batch_size
+    phases = model.phases()
+    optimizers = [_optimizer(phase, settings) for phase in phases]
+    torch.manual_seed(derive_seed(seed, "noise"))
+    model.train()
+    with stop_on_signal() as stop:
+        size = (settings.epochs, len(images) // B)
+        loop = Loop(config.run.name, model, optimizers, size, store, stop, options.save_every)
+        loop.resume()
+        for epoch in loop.epochs():
+            begun, first = time.monotonic(), loop.step
+            device = images.pixels.device
+            order, flip = epoch_order(len(images), settings.flip, device, seed, "pretrain", epoch)
+            for step in loop.steps():
+                index = order[step * B : (step + 1) * B]
+                model.at_step(loop.done)
+                x = images.batch(index, None if flip is None else flip[index])
+                loop.record(*update(phases, optimizers, x))
+            seconds = time.monotonic() - begun
+            loop.end_epoch({"images_per_second": round((loop.n_steps - first) * B / seconds, 1)})
+    return loop.history
+
+
+def _write(
+    config: PretrainConfig, model: Unsupervised, history: list[Row], document: dict[str, Any]
+) -> dict[str, Any]:
+    folder = config.run.pretrain
+    metadata = {"run": config.run.name, "config_digest": config.digest}
+    save_weights(folder / paths.ENCODER, model.trunk, metadata)
+    save_weights(folder / paths.MODEL, model, metadata)
+    write_text(folder / paths.RESOLVED, yaml.safe_dump(config.as_dict(), sort_keys=False))
+    write_history(folder / paths.HISTORY, history)
+    beside = tuple(name for name in paths.PRETRAIN_FILES if name != paths.METRICS)
+    return write_result(folder / paths.METRICS, "pretrain", document, files=beside)

@@ -1,0 +1,277 @@
+"""Classification with the first stages of a pretrained trunk frozen (paper, sections 4 and 4.1).
+
+The frozen stages run in eval mode, so what they compute is a constant of the image: it is computed
+once, both mirror images where the protocol mirrors, and only the rest is trained on it.
+"""
+
+import io
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+import yaml
+from torch import Tensor, nn
+
+from patchvae import paths
+from patchvae.checkpoint import StateStore, load_weights
+from patchvae.data.store import Prepared, open_dataset
+from patchvae.data.tensors import Images, epoch_order, load_images
+from patchvae.errors import CheckpointError, ConfigError
+from patchvae.loop import Loop, Row, write_history
+from patchvae.nn.head import Head
+from patchvae.nn.trunk import Trunk
+from patchvae.results import digest_of, read_result, write_bytes, write_result, write_text
+from patchvae.runs import ProbeConfig, ProbeSettings
+from patchvae.runtime import Options, derive_seed, now, pick_device, provenance, stop_on_signal
+from patchvae.schedules import step_lr
+from patchvae.sources import probe_source
+
+EVAL_BATCH = 512
+CACHE_BYTES = 8 << 30  # features beyond this are computed afresh for each batch
+
+
+class Classifier(nn.Module):
+    """The trunk with stages up to `frozen` fixed, and the two fully-connected layers of Table 10."""
+
+    def __init__(
+        self, trunk: Trunk, frozen: str | None, size: int, classes: int, hidden: int
+    ) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.frozen, self.rest = trunk.split(frozen)
+        side = size // trunk.stride
+        self.head = Head(trunk.channels * side * side, classes, hidden)
+        for stage in self.frozen:
+            for module in trunk.stage(stage):
+                module.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "Classifier":
+        """Frozen stages stay in eval mode, their BN statistics as pretrained."""
+        super().train(mode)
+        for stage in self.frozen:
+            for module in self.trunk.stage(stage):
+                module.eval()
+        return self
+
+    def prefix(self, x: Tensor) -> Tensor:
+        """Images to what the frozen stages make of them."""
+        return self.trunk.through(x, self.frozen)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """What the frozen stages made of images, to logits (B, classes)."""
+        return self.head(self.trunk.through(h, self.rest))
+
+
+@dataclass(frozen=True)
+class Live:
+    """Features computed for each batch: the plain way, for sets whose features fit nowhere."""
+
+    images: Images
+    classifier: Classifier
+
+    @torch.no_grad()
+    def batch(self, index: Tensor, flip: Tensor | None = None) -> Tensor:
+        return self.classifier.prefix(self.images.batch(index, flip))
+
+
+@dataclass(frozen=True)
+class Cached:
+    """Features computed once: n plain images, then n mirrored ones where the protocol mirrors."""
+
+    features: Tensor
+    n: int
+
+    def batch(self, index: Tensor, flip: Tensor | None = None) -> Tensor:
+        return self.features[index if flip is None else index + flip * self.n]
+
+
+@torch.no_grad()
+def cache(live: Live, flip: bool) -> Cached:
+    """All features of a split, filled in the order of its images."""
+    n, device = len(live.images), live.images.pixels.device
+    sample = live.batch(torch.arange(1, device=device))
+    # convolutions follow, or else the head, which flattens in the order of channels
+    layout = torch.channels_last if live.classifier.rest else torch.contiguous_format
+    shape = (n * (2 if flip else 1), *sample.shape[1:])
+    features = torch.empty(shape, device=device, memory_format=layout)
+    for start in range(0, len(features), EVAL_BATCH):
+        index = torch.arange(start, min(start + EVAL_BATCH, len(features)), device=device)
+        features[index] = live.batch(index % n, index >= n)
+    return Cached(features, n)
+
+
+def features_of(images: Images, classifier: Classifier, flip: bool) -> Live | Cached:
+    """Cached features when they are few enough and something is frozen, else computed live."""
+    live = Live(images, classifier)
+    if not classifier.frozen:
+        return live
+    one = live.batch(torch.arange(1, device=images.pixels.device)).numel()
+    needed = 4 * one * len(images) * (2 if flip else 1)
+    return cache(live, flip) if needed <= CACHE_BYTES else live
+
+
+@dataclass(frozen=True)
+class Split:
+    """Features of a split and its labels, int64 (n,)."""
+
+    features: Live | Cached
+    labels: Tensor
+
+
+def _split(config: ProbeConfig, data: Prepared, name: str, classifier: Classifier) -> Split:
+    facts, settings = config.encoder.data, config.probe
+    limit = facts.train if name == "train" else facts.test
+    device = next(classifier.parameters()).device
+    images = load_images(data, (name,), limit, device)
+    assert images.labels is not None
+    if name == "train" and len(images) < settings.batch_size:
+        raise ConfigError(
+            f"{config.run.name}: {len(images)} images make no batch of {settings.batch_size}:"
+            " lower probe.batch_size"
+        )
+    flip = settings.flip and name == "train"
+    return Split(features_of(images, classifier, flip), images.labels)
+
+
+@torch.no_grad()
+def evaluate(classifier: Classifier, split: Split) -> dict[str, Any]:
+    """Top-1 and top-5 accuracy in percent, the predicted classes and both kinds of correctness."""
+    classifier.eval()
+    predicted, correct, labels = [], [], split.labels
+    for start in range(0, len(labels), EVAL_BATCH):
+        index = torch.arange(start, min(start + EVAL_BATCH, len(labels)), device=labels.device)
+        logits = classifier(split.features.batch(index))
+        top = logits.topk(min(5, logits.shape[1]), dim=1).indices
+        predicted.append(top[:, 0])
+        correct.append(top == labels[index, None])
+    hits = torch.cat(correct)
+    top1, top5 = hits[:, 0], hits.any(1)
+    return {
+        "predicted": torch.cat(predicted).cpu().numpy().astype(np.int16),
+        "correct1": top1.cpu().numpy(),
+        "correct5": top5.cpu().numpy(),
+        "top1": round(100 * top1.double().mean().item(), 6),
+        "top5": round(100 * top5.double().mean().item(), 6),
+    }
+
+
+def load_trunk(config: ProbeConfig) -> tuple[Trunk, dict[str, Any]]:
+    """The run's trunk and its metrics; CheckpointError when they are not this configuration's."""
+    path = config.run.pretrain / paths.METRICS
+    metrics = read_result(path, "pretrain")
+    if metrics["config_digest"] != config.encoder.digest:
+        raise CheckpointError(
+            f"{path} was made with another configuration: run its job again (snakemake does)"
+        )
+    trunk = Trunk(str(config.encoder.model["trunk"]))
+    trunk.load_state_dict(load_weights(config.run.pretrain / paths.ENCODER))
+    return trunk, metrics
+
+
+def probe(config: ProbeConfig, options: Options) -> dict[str, Any]:
+    """Train one classifier and write its files; returns the content of its metrics.json.
+
+    The result is the last epoch's accuracy (reading A12); the best epoch's is recorded by that name.
+    """
+    started, clock = now(), time.monotonic()
+    torch.set_num_threads(options.threads)
+    device = pick_device(options.device)
+    trunk, encoder = load_trunk(config)
+    data = open_dataset(config.encoder.data.dataset, options.data)
+    if data.digest != encoder["data_digest"]:
+        raise CheckpointError(
+            f"{config.run.name} was pretrained on other images than the data set now prepared:"
+            " run its pretraining again"
+        )
+    torch.manual_seed(derive_seed(config.run.seed, "probe", "init"))
+    facts, settings = config.encoder.data, config.probe
+    classifier = Classifier(trunk, config.frozen, facts.size, facts.classes, settings.hidden)
+    classifier = classifier.to(device).to(memory_format=torch.channels_last).eval()
+    source = probe_source()
+    store = StateStore(
+        paths.state(config.run.study, digest_of([config.digest, encoder["digest"], source]))
+    )
+    train = _split(config, data, "train", classifier)
+    test = _split(config, data, "test", classifier)
+    history = _train(config, classifier, train, test, store, options)
+    result = evaluate(classifier, test)
+    document = {
+        "run": config.run.name,
+        "probe": config.name,
+        "config_digest": config.digest,
+        "data_digest": data.digest,
+        "source_digest": source,
+        "encoder": encoder["files"][paths.ENCODER],
+        "n_test": len(result["correct1"]),
+        "top1": result["top1"],
+        "top5": result["top5"],
+        "best_epoch": max(history, key=lambda row: row["top1"]),
+        "wall_seconds": round(time.monotonic() - clock, 2),
+        "provenance": provenance(started, options),
+    }
+    metrics = _write(config, history, result, document)
+    store.clear()
+    return metrics
+
+
+def _optimizer(classifier: Classifier, settings: ProbeSettings) -> torch.optim.Optimizer:
+    return torch.optim.SGD(
+        [p for p in classifier.parameters() if p.requires_grad],
+        lr=settings.lr,
+        momentum=settings.momentum,
+        weight_decay=settings.weight_decay,
+        fused=True,
+    )
+
+
+def _train(
+    config: ProbeConfig,
+    classifier: Classifier,
+    train: Split,
+    test: Split,
+    store: StateStore,
+    options: Options,
+) -> list[Row]:
+    settings, seed = config.probe, config.run.seed
+    B, n, device = settings.batch_size, len(train.labels), train.labels.device
+    optimizer = _optimizer(classifier, settings)
+    title = f"{config.run.name}/{config.name}"
+    with stop_on_signal() as stop:
+        size = (settings.epochs, n // B)
+        loop = Loop(title, classifier, [optimizer], size, store, stop, options.save_every)
+        loop.resume()
+        for epoch in loop.epochs():
+            lr = step_lr(epoch, settings.lr, settings.lr_step, settings.lr_factor)
+            optimizer.param_groups[0]["lr"] = lr
+            order, flip = epoch_order(n, settings.flip, device, seed, "probe", config.name, epoch)
+            classifier.train()
+            for step in loop.steps():
+                index = order[step * B : (step + 1) * B]
+                h = train.features.batch(index, None if flip is None else flip[index])
+                loss = F.cross_entropy(classifier(h), train.labels[index])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                loop.record(loss, {"loss": loss})
+            scores = evaluate(classifier, test)
+            loop.end_epoch({"lr": lr, "top1": scores["top1"], "top5": scores["top5"]})
+    return loop.history
+
+
+def _write(
+    config: ProbeConfig, history: list[Row], result: dict[str, Any], document: dict[str, Any]
+) -> dict[str, Any]:
+    folder: Path = config.folder
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer, **{name: result[name] for name in ("predicted", "correct1", "correct5")}
+    )
+    write_bytes(folder / paths.PREDICTIONS, buffer.getvalue())
+    write_text(folder / paths.RESOLVED, yaml.safe_dump(config.as_dict(), sort_keys=False))
+    write_history(folder / paths.HISTORY, history)
+    beside = tuple(name for name in paths.PROBE_FILES if name != paths.METRICS)
+    return write_result(folder / paths.METRICS, "probe", document, files=beside)

@@ -1,0 +1,112 @@
+"""A cell: one number of one table, the same probe summarised over all seeds."""
+
+from statistics import fmean, stdev
+from typing import Any
+
+from patchvae import paths
+from patchvae.errors import CheckpointError, SuiteError
+from patchvae.paper.published import CellKey, accuracy
+from patchvae.paper.readings import readings_of
+from patchvae.report.stats import interval
+from patchvae.results import digest_of, read_result, write_result
+from patchvae.runs import ProbeConfig
+from patchvae.sources import report_source
+from patchvae.specs import Cell
+
+
+def probe_metrics(config: ProbeConfig) -> dict[str, Any]:
+    """The metrics of a probe, made with this configuration from this run's encoder; else CheckpointError."""
+    path = config.folder / paths.METRICS
+    metrics = read_result(path, "probe")
+    if metrics["config_digest"] != config.digest:
+        raise CheckpointError(
+            f"{path} was made with another configuration: run its job again (snakemake does)"
+        )
+    return metrics
+
+
+def cell_config_digest(cell: Cell) -> str:
+    """SHA-256 over the configurations of the cell's probes."""
+    return digest_of([config.digest for config in cell.probes()])
+
+
+def _agree(cell: Cell, found: list[dict[str, Any]], key: str) -> str:
+    values = {metrics[key] for metrics in found}
+    if len(values) > 1:
+        raise CheckpointError(
+            f"{cell.key}: its seeds differ in {key}, so they are no repetitions of one experiment:"
+            " run the older ones again"
+        )
+    return str(values.pop())
+
+
+def summarise(cell: Cell, partial: bool = False) -> dict[str, Any]:
+    """The content of a cell's file from its probes, in percent; fields as in docs/results.md.
+
+    With `partial` a seed that has no whole result is listed under `failed` instead of raising.
+    """
+    found, failed = [], []
+    for config in cell.probes():
+        try:
+            metrics = probe_metrics(config)
+            found.append({**metrics, "seed": config.run.seed, "path": str(config.folder)})
+        except SuiteError as error:
+            if not partial:
+                raise
+            failed.append({"seed": config.run.seed, "error": str(error)})
+    key = CellKey(cell.table, cell.row.key, cell.column_key)
+    document: dict[str, Any] = {
+        "study": cell.study,
+        "table": cell.table,
+        "row": cell.row.key,
+        "column": cell.column_key,
+        "dataset": cell.dataset,
+        "model": cell.row.model,
+        "variant": cell.probes()[0].run.variant,
+        "probe": cell.probes()[0].name,
+        "metric": cell.column.metric,
+        "paper": accuracy().get(key) if cell.study == paths.MAIN_STUDY else None,
+        "readings": readings_of(key),
+        "failed": failed,
+        "config_digest": cell_config_digest(cell),
+    }
+    return document | _statistics(cell, found)
+
+
+def _statistics(cell: Cell, found: list[dict[str, Any]]) -> dict[str, Any]:
+    """Mean, sample standard deviation and 95 % interval over the seeds found."""
+    values = [metrics[cell.column.metric] for metrics in found]
+    record: dict[str, Any] = {
+        "seeds": [metrics["seed"] for metrics in found],
+        "values": values,
+        "runs": [{name: m[name] for name in ("seed", "path", "digest")} for m in found],
+    }
+    if not found:
+        return record | {"n_test": None, "mean": None, "sd": None, "interval": None}
+    n_test = int(_agree(cell, found, "n_test"))
+    (low, high), kind = interval(values, n_test)
+    return record | {
+        "n_test": n_test,
+        "mean": round(fmean(values), 6),
+        "sd": round(stdev(values), 6) if len(values) > 1 else None,
+        "interval": [round(low, 6), round(high, 6)],
+        "interval_kind": kind,
+        "data_digest": _agree(cell, found, "data_digest"),
+        "source_digest": _agree(cell, found, "source_digest"),
+    }
+
+
+def write_cell(cell: Cell) -> dict[str, Any]:
+    """Gather a cell's probes into its file."""
+    document = summarise(cell) | {"report_digest": report_source("cells")}
+    return write_result(cell.path, "cell", document)
+
+
+def read_cell(cell: Cell) -> dict[str, Any]:
+    """The content of a cell's file; CheckpointError when its configuration is no longer the study's."""
+    document = read_result(cell.path, "cell")
+    if document["config_digest"] != cell_config_digest(cell):
+        raise CheckpointError(
+            f"{cell.path} was made with another configuration: run its job again (snakemake does)"
+        )
+    return document

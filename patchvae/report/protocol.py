@@ -1,0 +1,59 @@
+"""The protocol for people: each key with its value, who chose it and where the paper speaks of it."""
+
+from patchvae.config import Entry, Scalar, load_study, protocol
+from patchvae.registry import DATASETS
+
+INTRODUCTION = """# Protocol
+
+Every choice that a number depends on is one key of [`config/protocol.yaml`](../config/protocol.yaml);
+this page is made from it by `patchvae protocol --markdown > docs/protocol.md`. A study
+(`config/<study>.yaml`) overrides keys under `protocol`, for all of its data sets or for one.
+
+The source is *paper* (stated in the text), *release* (the authors' public code, where the text is
+silent) or *ours*. Readings A1-A18 are explained in [readings.md](readings.md).
+"""
+
+
+def show(value: Scalar) -> str:
+    """As written in YAML."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _values(entry: Entry) -> str:
+    others = [f"{show(v)} ({DATASETS[name].title})" for name, v in entry.by_dataset.items()]
+    return "; ".join([f"**{show(entry.value)}**", *others])
+
+
+def render_markdown() -> str:
+    """docs/protocol.md."""
+    lines = [INTRODUCTION]
+    section = ""
+    for key, entry in protocol().items():
+        if not key.startswith(f"{section}."):
+            section = key.split(".")[0]
+            lines += [f"## {section}", "", "| key | value | source | where | what |"]
+            lines += ["|---|---|---|---|---|"]
+        reading = f" ({entry.reading})" if entry.reading else ""
+        lines.append(
+            f"| `{key}` | {_values(entry)} | {entry.source}{reading} | {entry.where} | {entry.about} |"
+        )
+        following = [k for k in protocol() if k.startswith(f"{section}.")]
+        if key == following[-1]:
+            lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def render_terminal(study_name: str, dataset: str | None) -> None:
+    """The resolved values of a study for one data set, or for each of its data sets."""
+    from rich.console import Console
+    from rich.table import Table
+
+    study = load_study(study_name)
+    if dataset is not None:
+        study.check_dataset(dataset)
+    for name in [dataset] if dataset else study.datasets:
+        grid = Table("key", "value", "source", "reading", title=f"{study_name}, {name}")
+        for key, entry in study.defaults.items():
+            value = study.value(key, name)
+            grid.add_row(key, show(value.value), value.source, entry.reading or "")
+        Console().print(grid)

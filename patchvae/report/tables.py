@@ -1,0 +1,241 @@
+"""Tables as LaTeX, Markdown and csv, from cells (Tables 1-5) or from modules (Tables 6-10)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from patchvae import paths
+from patchvae.config import load_study
+from patchvae.errors import ConfigError, SuiteError
+from patchvae.registry import DATASETS
+from patchvae.report.cells import read_cell, summarise
+from patchvae.results import write_text
+from patchvae.specs import Cell, Row, Table, load_table
+
+ARCHITECTURE_TABLES = {
+    "table6": "Encoders for $32 \\times 32$ images",
+    "table7": "Encoders for $64 \\times 64$ images",
+    "table8": "Decoders for $32 \\times 32$ images",
+    "table9": "Decoders for $64 \\times 64$ images",
+    "table10": "Classifiers",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is printed for one cell: strings, already rounded; `note` says why there is no number."""
+
+    mean: str
+    half_width: str
+    paper: str
+    best: bool
+    note: str
+
+
+def table_names(study: str) -> list[str]:
+    """Every table that a study has: those it lists, and the architectures."""
+    return [*load_study(study).tables, *ARCHITECTURE_TABLES]
+
+
+def write_table(study: str, name: str, partial: bool = False) -> list[Path]:
+    """Write a table's .tex, .csv and .md; with `partial` also when cells are missing."""
+    if name in ARCHITECTURE_TABLES:
+        content = _architecture(study, name)
+    else:
+        table = load_table(study, name)
+        content = _accuracy(table, _documents(table, partial))
+    written = []
+    for suffix in paths.TABLE_FORMATS:
+        path = paths.table(study, name, suffix)
+        write_text(path, content[suffix])
+        written.append(path)
+    return written
+
+
+def _documents(table: Table, partial: bool) -> dict[str, dict[str, Any]]:
+    """The cells' contents by key; a partial table takes what its probes have."""
+    found = {}
+    for cell in table.cells():
+        try:
+            found[cell.key] = read_cell(cell)
+        except SuiteError:
+            if not partial:
+                raise
+            found[cell.key] = summarise(cell, partial=True)
+    return found
+
+
+def _best(table: Table, documents: dict[str, dict[str, Any]]) -> set[str]:
+    """Keys of the highest mean in each column of each panel, references left out."""
+    best = set()
+    for panel in table.panels:
+        rows = {row.key for group in panel.groups for row in group if not row.reference}
+        columns: dict[str, list[Cell]] = {}
+        for cell in table.cells():
+            if cell.row.key in rows and documents[cell.key]["mean"] is not None:
+                columns.setdefault(cell.column_key, []).append(cell)
+        for cells in columns.values():
+            best.add(max(cells, key=lambda c: documents[c.key]["mean"]).key)
+    return best
+
+
+def _entry(document: dict[str, Any], best: bool, seeds: int) -> Entry:
+    paper = "" if document["paper"] is None else f"{document['paper']:.2f}"
+    if document["mean"] is None:
+        return Entry("", "", paper, False, "not run")
+    low, high = document["interval"]
+    missing = seeds - len(document["values"])
+    return Entry(
+        mean=f"{document['mean']:.2f}",
+        half_width=f"{(high - low) / 2:.2f}",
+        paper=paper,
+        best=best,
+        note=f"{missing} of {seeds} seeds missing" if missing else "",
+    )
+
+
+def _protocol(study_name: str, datasets: tuple[str, ...]) -> str:
+    """One clause a data set: epochs and images."""
+    study, clauses = load_study(study_name), []
+    for dataset in datasets:
+        facts = DATASETS[dataset]
+        train = study.limit(dataset, "train") or facts.train
+        test = study.limit(dataset, "test") or facts.test
+        epochs = [study.value(f"{stage}.epochs", dataset).value for stage in ("pretrain", "probe")]
+        clauses.append(
+            f"{facts.title}: {train:,} training and {test:,} test images,"
+            f" {epochs[0]} + {epochs[1]} epochs"
+        )
+    return "; ".join(clauses)
+
+
+def _note(table: Table, documents: dict[str, dict[str, Any]]) -> str:
+    """What a reader must know beside the numbers: study, seeds, interval, protocol."""
+    study = load_study(table.study)
+    seeds = len(study.seeds)
+    kind = "Wilson, over test images" if seeds == 1 else "Student t, over seeds"
+    if table.study == paths.MAIN_STUDY:
+        comparison = "The paper's value follows in parentheses."
+    else:
+        comparison = "Not the paper's protocol: these numbers cannot be compared with the paper's."
+    incomplete = sum(len(d["values"]) < seeds for d in documents.values())
+    missing = (
+        f" Incomplete: {incomplete} of {len(documents)} cells lack seeds." if incomplete else ""
+    )
+    return (
+        f"Study {study.name} ({study.title}), {seeds} seed{'s' if seeds > 1 else ''}:"
+        f" mean ± half-width of the 95% interval ({kind})."
+        f" {_protocol(table.study, table.datasets)} (pretraining + probe). {comparison}{missing}"
+    )
+
+
+def _accuracy(table: Table, documents: dict[str, dict[str, Any]]) -> dict[str, str]:
+    best, seeds = _best(table, documents), len(load_study(table.study).seeds)
+    entries = {
+        cell.key: _entry(documents[cell.key], cell.key in best, seeds) for cell in table.cells()
+    }
+
+    def of(row: Row) -> list[Entry]:
+        return [entries[cell.key] for cell in table.cells() if cell.row.key == row.key]
+
+    context = {
+        "table": table,
+        "note": _note(table, documents),
+        "datasets": [DATASETS[name].title for name in table.datasets],
+        "entries": of,
+        "columns": len(table.datasets) * len(table.columns),
+        "widths": _column_groups(table),
+    }
+    return {
+        "tex": _render("accuracy.tex.j2", context),
+        "md": _render("accuracy.md.j2", context),
+        "csv": _csv(table, documents),
+    }
+
+
+def _column_groups(table: Table) -> list[tuple[str, int, int]]:
+    """(data set, first column, last column) for the rules below the data sets' names."""
+    k = len(table.columns)
+    return [(DATASETS[d].title, 2 + i * k, 1 + (i + 1) * k) for i, d in enumerate(table.datasets)]
+
+
+def _csv(table: Table, documents: dict[str, dict[str, Any]]) -> str:
+    import pandas as pd
+
+    records = []
+    for cell in table.cells():
+        document = documents[cell.key]
+        low, high = document["interval"] or (None, None)
+        records.append(
+            {name: document[name] for name in ("table", "row", "dataset", "probe", "metric")}
+            | {"seeds": len(document["values"]), "n_test": document["n_test"]}
+            | {"mean": document["mean"], "sd": document["sd"], "low": low, "high": high}
+            | {"paper": document["paper"], "values": " ".join(map(str, document["values"]))}
+        )
+    return str(pd.DataFrame(records).to_csv(index=False, lineterminator="\n"))
+
+
+def _architecture(study: str, name: str) -> dict[str, str]:
+    import pandas as pd
+
+    from patchvae.paper.published import parameters
+    from patchvae.report.parameters import heading, networks
+
+    columns = [network for network in networks() if network.key.table == name]
+    published = parameters()
+    context = {
+        "name": name,
+        "caption": ARCHITECTURE_TABLES[name],
+        "headings": [heading(network) for network in columns],
+        "parts": [(part, [c.parts[part] for c in columns]) for part in columns[0].parts],
+        "ours": [network.parameters for network in columns],
+        "paper": [published[network.key] for network in columns],
+    }
+    records = [
+        {"key": str(c.key), "paper": published[c.key], "ours": c.parameters,
+         "equal": c.parameters == published[c.key]}
+        for c in columns
+    ]  # fmt: skip
+    return {
+        "tex": _render("architecture.tex.j2", context),
+        "md": _render("architecture.md.j2", context),
+        "csv": str(pd.DataFrame(records).to_csv(index=False, lineterminator="\n")),
+    }
+
+
+def latex(text: str) -> str:
+    """Text with LaTeX's special characters escaped."""
+    for character in "&%$#_{}":
+        text = text.replace(character, f"\\{character}")
+    return text.replace("±", r"$\pm$")
+
+
+def _render(template: str, context: dict[str, Any]) -> str:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("patchvae.report"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        block_start_string="<%",
+        block_end_string="%>",
+        variable_start_string="<<",
+        variable_end_string=">>",
+        comment_start_string="<#",
+        comment_end_string="#>",
+    )
+    environment.filters["latex"] = latex
+    return environment.get_template(template).render(context)
+
+
+def parse_target(text: str) -> tuple[str, str]:
+    """(study, table) of `tables/[<study>/]<table>.<suffix>`, `[<study>/]<table>` or a path of this form."""
+    words = text.removeprefix("tables/").rsplit(".", 1)[0].split("/")
+    study, name = (paths.MAIN_STUDY, words[0]) if len(words) == 1 else (words[0], words[-1])
+    if len(words) > 2 or name not in table_names(study):
+        raise ConfigError(
+            f"'{text}' is no table of study '{study}': choose one of {', '.join(table_names(study))}"
+        )
+    return study, name

@@ -1,0 +1,220 @@
+"""Runs and probes: their identity (a readable path) and everything that determines their numbers."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from patchvae import paths
+from patchvae.config import Scalar, Study, load_study
+from patchvae.errors import ConfigError
+from patchvae.registry import ARCHITECTURES, DATASETS, MODELS, PROBES, Architecture, lookup
+from patchvae.results import digest_of
+
+NO_VARIANT = "plain"  # the variant of an architecture without hyper-parameters
+
+
+@dataclass(frozen=True)
+class Run:
+    """One pretraining, named by what a reader wants to know; its path holds the same five words."""
+
+    study: str
+    dataset: str
+    model: str
+    variant: str
+    seed: int
+
+    @property
+    def folder(self) -> Path:
+        return Path(paths.RUN.format(**asdict(self)))
+
+    @property
+    def pretrain(self) -> Path:
+        return self.folder / "pretrain"
+
+    @property
+    def name(self) -> str:
+        return f"{self.study}/{self.dataset}/{self.model}/{self.variant}/seed{self.seed}"
+
+    @classmethod
+    def parse(cls, name: str) -> "Run":
+        """The inverse of `name`; also takes a path below `results/<study>/runs/`."""
+        text = re.sub(r"^results/([^/]+)/runs/", r"\1/", name.rstrip("/"))
+        match = re.fullmatch(r"([^/]+)/([^/]+)/([^/]+)/([^/]+)/seed(\d+)(?:/.*)?", text)
+        if match is None:
+            raise ConfigError(
+                f"'{name}' names no run: expected <study>/<dataset>/<model>/<variant>/seed<k>"
+            )
+        study, dataset, model, variant, seed = match.groups()
+        return cls(study, dataset, model, variant, int(seed))
+
+
+def number(value: float) -> str:
+    """Shortest exact decimal without exponent: 0.0625, 1, 0.00003."""
+    text = format(Decimal(repr(value)), "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def format_variant(architecture: Architecture, values: Mapping[str, Scalar]) -> str:
+    """Readable and complete, e.g. `N16-d6-prior0.0625-bvis0.6-bapp1`."""
+    parts = [f"{prefix}{number(values[key])}" for prefix, key in architecture.variant]  # type: ignore[arg-type]
+    return "-".join(parts) or NO_VARIANT
+
+
+def parse_variant(architecture: Architecture, text: str) -> dict[str, Scalar]:
+    """The inverse of `format_variant`; ConfigError when the text is not in its canonical form."""
+    pattern = "-".join(rf"{prefix}(\d+(?:\.\d+)?)" for prefix, _ in architecture.variant)
+    match = re.fullmatch(pattern or NO_VARIANT, text)
+    keys = [key for _, key in architecture.variant]
+    if match is not None:
+        values: dict[str, Scalar] = {
+            key: float(raw) if "." in raw else int(raw)
+            for key, raw in zip(keys, match.groups(), strict=True)
+        }
+        if format_variant(architecture, values) == text:
+            return values
+    form = "-".join(f"{prefix}<{key}>" for prefix, key in architecture.variant) or NO_VARIANT
+    raise ConfigError(f"'{text}' is no variant of {architecture.name}: expected {form}")
+
+
+def variant_of(study: Study, dataset: str, model: str, overrides: Mapping[str, Scalar]) -> str:
+    """The variant of a model in a study, with a table row's `set` on top."""
+    architecture = ARCHITECTURES[lookup("model", MODELS, model).architecture]
+    keys = {key for _, key in architecture.variant}
+    for key in overrides:
+        if key not in keys:
+            known = ", ".join(sorted(keys)) or "none"
+            raise ConfigError(f"'{key}' is no hyper-parameter of {model}: it has {known}")
+    values = {key: overrides.get(key, study.value(f"model.{key}", dataset).value) for key in keys}
+    if values.get("prior_vis") == "1/N":
+        values["prior_vis"] = 1 / int(values["num_parts"])
+    return format_variant(architecture, values)
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which images: the data set, its published size and classes, and the study's subset."""
+
+    dataset: str
+    size: int
+    classes: int
+    train: int | None
+    test: int | None
+    unlabelled: bool
+
+
+@dataclass(frozen=True)
+class PretrainSettings:
+    """Section `pretrain` of the protocol."""
+
+    epochs: int
+    batch_size: int
+    lr: float
+    adam_beta1: float
+    adam_beta2: float
+    weight_decay: float
+    flip: bool
+
+
+@dataclass(frozen=True)
+class ProbeSettings:
+    """Section `probe` of the protocol."""
+
+    epochs: int
+    batch_size: int
+    lr: float
+    lr_step: int
+    lr_factor: float
+    momentum: float
+    weight_decay: float
+    hidden: int
+    flip: bool
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """All that a run's numbers depend on, apart from code, hardware and the images themselves."""
+
+    run: Run
+    data: DataConfig
+    architecture: str
+    recon: str | None
+    model: Mapping[str, Scalar]
+    adversarial: Mapping[str, Scalar] | None
+    pretrain: PretrainSettings | None
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @cached_property
+    def digest(self) -> str:
+        return digest_of(self.as_dict())
+
+
+@dataclass(frozen=True)
+class ProbeConfig:
+    """All that a probe's numbers depend on: its run's configuration and its own."""
+
+    encoder: PretrainConfig
+    name: str
+    frozen: str | None
+    probe: ProbeSettings
+
+    @property
+    def run(self) -> Run:
+        return self.encoder.run
+
+    @property
+    def folder(self) -> Path:
+        return self.run.folder / self.name
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @cached_property
+    def digest(self) -> str:
+        return digest_of(self.as_dict())
+
+
+def resolve_run(run: Run) -> PretrainConfig:
+    """The full configuration of a run; ConfigError for any unknown word in its name."""
+    study = load_study(run.study)
+    study.check_dataset(run.dataset)
+    facts, model = DATASETS[run.dataset], lookup("model", MODELS, run.model)
+    architecture = ARCHITECTURES[model.architecture]
+    section = study.section("model", run.dataset)
+    hyper = {key: section[key] for key in architecture.keys}
+    hyper |= parse_variant(architecture, run.variant)
+    train = study.limit(run.dataset, "train")
+    data = DataConfig(
+        dataset=run.dataset,
+        size=facts.size,
+        classes=facts.classes,
+        train=train,
+        test=study.limit(run.dataset, "test"),
+        unlabelled=facts.unlabelled > 0 and train is None,
+    )
+    return PretrainConfig(
+        run=run,
+        data=data,
+        architecture=architecture.name,
+        recon=model.recon,
+        model=hyper,
+        adversarial=study.section("adversarial", run.dataset) if model.adversarial else None,
+        pretrain=(
+            PretrainSettings(**study.section("pretrain", run.dataset))  # type: ignore[arg-type]
+            if architecture.trained
+            else None
+        ),
+    )
+
+
+def resolve_probe(run: Run, probe: str) -> ProbeConfig:
+    """The full configuration of a probe of a run."""
+    frozen = lookup("probe", PROBES, probe)
+    encoder = resolve_run(run)
+    section = load_study(run.study).section("probe", run.dataset)
+    return ProbeConfig(encoder, probe, frozen, ProbeSettings(**section))  # type: ignore[arg-type]

@@ -1,0 +1,127 @@
+"""The machine: device, threads, seeds, requests to stop, and the provenance written into every result."""
+
+import os
+import platform
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from patchvae.errors import ConfigError
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a job runs, apart from what it computes: recorded, never part of a configuration."""
+
+    device: str = "auto"
+    threads: int = 1
+    save_every: float = 300.0  # seconds between saved states
+    data: Path | None = None
+
+
+def now() -> str:
+    """UTC time to the second, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def pick_device(name: str) -> Any:
+    """The torch device called `auto`, `cpu` or `cuda`; ConfigError when there is no GPU to give."""
+    import torch
+
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device 'cuda' was asked for, but PyTorch sees no GPU: use --device cpu")
+    return torch.device(name)
+
+
+def derive_seed(*words: int | str) -> int:
+    """A 63-bit seed from a path of words; different words give independent streams."""
+    import numpy as np
+
+    entropy = [int.from_bytes(str(word).encode(), "little") for word in words]
+    return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1)
+
+
+@dataclass
+class StopRequest:
+    """Set by a signal; the loop looks at it between two steps."""
+
+    name: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.name)
+
+    def receive(self, number: int, _frame: FrameType | None) -> None:
+        self.name = signal.Signals(number).name
+
+
+@contextmanager
+def stop_on_signal() -> Iterator[StopRequest]:
+    """Within the block SIGTERM, SIGUSR1 and SIGINT ask for a stop instead of ending the process."""
+    request = StopRequest()
+    previous = {number: signal.signal(number, request.receive) for number in STOP_SIGNALS}
+    try:
+        yield request
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@cache
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(Path(__file__).parent), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _cpu_model() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def provenance(started: str, options: Options | None = None) -> dict[str, Any]:
+    """Versions, git state, hardware, threads and times of the job that calls this last."""
+    record: dict[str, Any] = {
+        "started": started,
+        "ended": now(),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in ("torch", "numpy", "patchvae-repro")},
+        "git": {"commit": _git("rev-parse", "HEAD"), "dirty": bool(_git("status", "--porcelain"))},
+        "host": {"cpu": _cpu_model(), "cores": os.cpu_count(), "system": platform.system()},
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+    }
+    if options is not None:
+        import torch
+
+        device = pick_device(options.device)
+        record["threads"] = torch.get_num_threads()
+        record["device"] = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
+        record["peak_memory_mib"] = _peak_memory_mib(device)
+    return record
+
+
+def _peak_memory_mib(device: Any) -> int:
+    """Peak device memory on a GPU, peak resident memory of the process elsewhere."""
+    import resource
+
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated() >> 20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10

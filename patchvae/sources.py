@@ -1,0 +1,110 @@
+"""Digests of the code behind a stage, so that an edit reruns exactly the jobs whose numbers it can change.
+
+A stage is a module; its digest covers that module and all that it imports inside the package, without
+comments, docstrings and layout. Modules that only name, check and carry (`PLUMBING`) act on numbers
+through the resolved configuration alone and are left out.
+"""
+
+import ast
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from patchvae.registry import ARCHITECTURES, DATASETS, MODELS
+
+PACKAGE = Path(__file__).parent
+PLUMBING = frozenset(
+    f"patchvae.{name}"
+    for name in (
+        "checkpoint",
+        "cli",
+        "config",
+        "errors",
+        "paths",
+        "progress",
+        "registry",
+        "results",
+        "runs",
+        "runtime",
+        "sources",
+        "specs",
+    )
+)
+
+
+def _path(module: str) -> Path | None:
+    base = PACKAGE.parent / Path(*module.split("."))
+    for candidate in (base.with_suffix(".py"), base / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def _strip_docstrings(tree: ast.Module) -> ast.Module:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
+            node
+        ):
+            node.body = node.body[1:] or [ast.Pass()]
+    return tree
+
+
+@cache
+def _parse(module: str) -> tuple[str, frozenset[str]]:
+    """Normalised source of a module and the package's modules that it imports."""
+    path = _path(module)
+    assert path is not None, module
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imported: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            imported |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    inside = frozenset(m for m in imported if m.startswith("patchvae.") and _path(m))
+    return ast.unparse(_strip_docstrings(tree)), inside
+
+
+def modules_behind(*roots: str) -> list[str]:
+    """The modules that a stage's numbers depend on, sorted."""
+    found: set[str] = set()
+    todo = list(roots)
+    while todo:
+        module = todo.pop()
+        if module in found or module in PLUMBING:
+            continue
+        found.add(module)
+        todo.extend(_parse(module)[1])
+    return sorted(found)
+
+
+@cache
+def source_digest(*roots: str) -> str:
+    """SHA-256 (hex) over the normalised sources behind the given modules."""
+    sha = hashlib.sha256()
+    for module in modules_behind(*roots):
+        sha.update(f"{module}\n{_parse(module)[0]}\n".encode())
+    return sha.hexdigest()
+
+
+def prepare_source(dataset: str) -> str:
+    """Code that decides a data set's bytes."""
+    return source_digest(DATASETS[dataset].import_path)
+
+
+def pretrain_source(model: str) -> str:
+    """Code that decides a run's weights."""
+    facts = MODELS[model]
+    target = ARCHITECTURES[facts.architecture].target.split(":")[0]
+    wrapper = ("patchvae.models.adversarial",) if facts.adversarial else ()
+    return source_digest("patchvae.pretrain", target, *wrapper)
+
+
+def probe_source() -> str:
+    """Code that decides a probe's accuracy, given the encoder."""
+    return source_digest("patchvae.probe")
+
+
+def report_source(module: str) -> str:
+    """Code that decides what is made of results."""
+    return source_digest(f"patchvae.report.{module}")

@@ -1,0 +1,97 @@
+"""What the rules share: studies, artefact names and the digests that decide what is rerun."""
+
+import os
+import sys
+from functools import wraps
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from patchvae import paths, sources
+from patchvae.config import load_study, study_names
+from patchvae.errors import SuiteError
+from patchvae.registry import DATASETS, MODELS, PROBES
+from patchvae.runs import Run, resolve_probe, resolve_run
+from patchvae.specs import find_cell, load_table
+
+# Jobs run `python -m patchvae` with the interpreter that runs Snakemake, activated or not; a conda
+# environment, where asked for, comes before it.
+os.environ["PATH"] = os.pathsep.join(
+    [str(Path(sys.executable).parent), os.environ["PATH"]]
+)
+
+
+envvars:
+    "PATH",
+
+
+# Where the paper's own study lies at the top (tables/table1.tex), no wildcard names it.
+ARCHITECTURE_TABLES = [f"table{n}" for n in range(6, 11)]
+
+
+def clear(function):
+    """Our errors, one line each, as Snakemake's."""
+
+    @wraps(function)
+    def wrapped(*args, **kwargs):
+        try:
+            return function(*args, **kwargs)
+        except SuiteError as error:
+            raise WorkflowError(str(error)) from None
+
+    return wrapped
+
+
+wildcard_constraints:
+    study=r"[a-z0-9][a-z0-9-]*",
+    dataset=r"[a-z0-9]+",
+    model=r"[a-z0-9-]+",
+    variant=r"[A-Za-z0-9.-]+",
+    seed=r"\d+",
+    probe=r"[a-z0-9]+",
+    table=r"table[1-5]",
+    row=r"[A-Za-z0-9_.=,+-]+",
+    column=r"[a-z0-9]+-[A-Za-z0-9-]+",
+
+
+def study_of(wildcards):
+    return wildcards.get("study", paths.MAIN_STUDY)
+
+
+@clear
+def run_of(wildcards):
+    return resolve_run(
+        Run(
+            wildcards.study,
+            wildcards.dataset,
+            wildcards.model,
+            wildcards.variant,
+            int(wildcards.seed),
+        )
+    )
+
+
+@clear
+def probe_of(wildcards):
+    return resolve_probe(run_of(wildcards).run, wildcards.probe)
+
+
+@clear
+def tables_of(study):
+    """The .tex of every table of a study."""
+    names = [*load_study(study).tables, *ARCHITECTURE_TABLES]
+    return [str(paths.table(study, name, "tex")) for name in names]
+
+
+@clear
+def cell_of(wildcards):
+    return find_cell(wildcards.study, wildcards.table, wildcards.row, wildcards.column)
+
+
+@clear
+def table_cells(wildcards):
+    """Every cell of an accuracy table."""
+    return [
+        str(cell.path)
+        for cell in load_table(study_of(wildcards), wildcards.table).cells()
+    ]

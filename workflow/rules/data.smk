@@ -1,0 +1,16 @@
+rule prepare:
+    output:
+        str(paths.prepared("{dataset}")),
+    log:
+        "logs/prepare/{dataset}.log",
+    benchmark:
+        "logs/prepare/{dataset}.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=4000,
+        runtime=lambda w, attempt: 240 * attempt,
+    params:
+        source=clear(lambda w: sources.prepare_source(w.dataset)),
+    shell:
+        "python -m patchvae prepare {wildcards.dataset:q} --stamp {output:q} 2> {log:q}"

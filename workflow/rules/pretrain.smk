@@ -1,0 +1,22 @@
+rule pretrain:
+    input:
+        str(paths.prepared("{dataset}")),
+    output:
+        [f"{paths.RUN}/pretrain/{name}" for name in paths.PRETRAIN_FILES],
+    log:
+        "logs/{study}/{dataset}/{model}/{variant}/seed{seed}/pretrain.log",
+    benchmark:
+        "logs/{study}/{dataset}/{model}/{variant}/seed{seed}/pretrain.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=lambda w, attempt: 8000 * attempt,
+        runtime=lambda w, attempt: 480 * attempt,
+    params:
+        config=lambda w: run_of(w).digest,
+        source=clear(lambda w: sources.pretrain_source(w.model)),
+        folder=subpath(output[0], parent=True),
+    shell:
+        "python -m patchvae pretrain {params.folder:q} --expect {params.config} --threads {threads} 2> {log:q}"

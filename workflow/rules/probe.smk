@@ -1,0 +1,25 @@
+rule probe:
+    input:
+        f"{paths.RUN}/pretrain/{paths.METRICS}",
+    output:
+        [f"{paths.RUN}/{{probe}}/{name}" for name in paths.PROBE_FILES],
+    log:
+        "logs/{study}/{dataset}/{model}/{variant}/seed{seed}/{probe}.log",
+    benchmark:
+        "logs/{study}/{dataset}/{model}/{variant}/seed{seed}/{probe}.tsv"
+    wildcard_constraints:
+        probe="|".join(PROBES),
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=lambda w, attempt: 16000 * attempt,
+        runtime=lambda w, attempt: 240 * attempt,
+    params:
+        config=lambda w: probe_of(w).digest,
+        source=lambda w: sources.probe_source(),
+        folder=subpath(input[0], ancestor=2),
+    shell:
+        "python -m patchvae probe {params.folder:q} {wildcards.probe} --expect {params.config}"
+        " --threads {threads} > {log:q} 2>&1"

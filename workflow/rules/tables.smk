@@ -1,0 +1,55 @@
+rule cell:
+    input:
+        lambda w: [str(probe.folder / paths.METRICS) for probe in cell_of(w).probes()],
+    output:
+        paths.CELL,
+    log:
+        "logs/{study}/cells/{table}/{row}/{column}.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    params:
+        config=lambda w: [probe.digest for probe in cell_of(w).probes()],
+        source=sources.report_source("cells"),
+    shell:
+        "python -m patchvae cell {output:q} > {log:q} 2>&1"
+
+
+rule table:
+    input:
+        table_cells,
+    output:
+        multiext("tables/{study}/{table}", ".tex", ".csv", ".md"),
+    log:
+        "logs/{study}/{table}.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    params:
+        source=sources.report_source("tables"),
+        target=lambda w: f"{study_of(w)}/{w.table}",
+    shell:
+        "python -m patchvae table {params.target:q} > {log:q} 2>&1"
+
+
+use rule table as paper_table with:
+    output:
+        multiext("tables/{table}", ".tex", ".csv", ".md"),
+    log:
+        f"logs/{paths.MAIN_STUDY}/{{table}}.log",
+
+
+use rule table as architecture_table with:
+    input:
+        [],
+    output:
+        multiext("tables/{study}/{table}", ".tex", ".csv", ".md"),
+    wildcard_constraints:
+        table="|".join(ARCHITECTURE_TABLES),
+
+
+use rule architecture_table as paper_architecture_table with:
+    output:
+        multiext("tables/{table}", ".tex", ".csv", ".md"),
+    log:
+        f"logs/{paths.MAIN_STUDY}/{{table}}.log",
