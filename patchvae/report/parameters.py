@@ -25,13 +25,20 @@ CLASSIFIERS = ("cifar100", "indoor67", "places205")
 SIZES = {"cifar100": ("table6", "table8"), "indoor67+places205": ("table7", "table9")}
 
 
+Described = tuple[dict[str, list[str]], list[tuple[str, int]]]
+
+
 @dataclass(frozen=True)
 class Network:
-    """One published column: named parts, each a list of printed layers, and the module's parameters."""
+    """One published column: named parts, each a list of printed layers, and (layer, parameters)."""
 
     key: CellKey
     parts: dict[str, list[str]]
-    parameters: int
+    layers: list[tuple[str, int]]
+
+    @property
+    def parameters(self) -> int:
+        return sum(count for _, count in self.layers)
 
 
 def _run(dataset: str, model: str) -> Run:
@@ -45,9 +52,15 @@ def _model(dataset: str, model: str) -> Unsupervised:
         return build(resolve_run(_run(dataset, model)))
 
 
-def count(*modules: nn.Module) -> int:
-    """Parameters of some modules."""
-    return sum(p.numel() for module in modules for p in module.parameters())
+def leaves(*modules: nn.Module) -> list[tuple[str, int]]:
+    """(name, parameters) of every layer that has parameters, in order."""
+    found = []
+    for module in modules:
+        for name, leaf in module.named_modules():
+            count = sum(p.numel() for p in leaf.parameters(recurse=False))
+            if count:
+                found.append((name or type(leaf).__name__, count))
+    return found
 
 
 def layer(module: nn.Module, share: int = 1) -> str:
@@ -60,30 +73,32 @@ def layer(module: nn.Module, share: int = 1) -> str:
     if isinstance(module, nn.LeakyReLU):
         return f"LeakyReLU({module.negative_slope})"
     if isinstance(module, nn.MaxPool2d):
-        k = module.kernel_size
-        return rf"Pool(${k} \times {k}$, {module.stride}, {module.padding})"
+        size = module.kernel_size
+        return rf"Pool(${size} \times {size}$, {module.stride}, {module.padding})"
     return {"BatchNorm2d": "BN", "Tanh": "tanh"}.get(type(module).__name__, type(module).__name__)
 
 
-def _encoder(model: Unsupervised) -> tuple[dict[str, list[str]], int]:
+def _encoder(model: Unsupervised) -> Described:
     parts = {r"Features $\phi$": ["ResNet-9"], "$Q^V$": ["-"]}
     if isinstance(model, PatchVAE):
         parts["$Q^V$"] = [layer(model.visibility)]
         half = layer(model.appearance, share=2)
         parts["$Q^A$"] = [rf"$\mu$: {half}", rf"$\sigma^2$: {half}"]
-        return parts, count(model.trunk, model.visibility, model.appearance)
+        mean_and_variance = leaves(model.appearance)[0][1] // 2
+        halves = [("mean", mean_and_variance), ("variance", mean_and_variance)]
+        return parts, [*leaves(model.trunk, model.visibility), *halves]
     assert isinstance(model, BetaVAE | BiGAN)
     heads = [layer(head) for head in model.bottleneck.heads]
     if isinstance(model, BetaVAE):
         heads = [rf"$\mu$: {heads[0]}", rf"$\sigma^2$: {heads[1]}"]
     parts["$Q^A$"] = [*(layer(m) for m in model.bottleneck.reduce), *heads]
-    return parts, count(model.trunk, model.bottleneck)
+    return parts, leaves(model.trunk, model.bottleneck)
 
 
-def _decoder(model: Unsupervised) -> tuple[dict[str, list[str]], int]:
+def _decoder(model: Unsupervised) -> Described:
     assert isinstance(model, PatchVAE | BetaVAE | BiGAN)
-    leaves = [m for m in model.decoder.modules() if not list(m.children())]
-    return {"Model": [layer(m) for m in leaves]}, count(model.decoder)
+    printed = [layer(m) for m in model.decoder.modules() if not list(m.children())]
+    return {"Model": printed}, leaves(model.decoder)
 
 
 def _stage(trunk: Trunk, name: str) -> list[str]:
@@ -95,7 +110,7 @@ def _stage(trunk: Trunk, name: str) -> list[str]:
     ]  # fmt: skip
 
 
-def _classifier(dataset: str) -> tuple[dict[str, list[str]], int]:
+def _classifier(dataset: str) -> Described:
     config = resolve_probe(_run(dataset, "random"), "scratch")
     facts = config.encoder.data
     with torch.device("meta"):
@@ -107,7 +122,7 @@ def _classifier(dataset: str) -> tuple[dict[str, list[str]], int]:
         "Conv4-5": _stage(trunk, "layer2"),
         "FC": [layer(m) for m in classifier.head if isinstance(m, nn.Linear)],
     }
-    return parts, count(classifier)
+    return parts, leaves(classifier)
 
 
 def networks() -> list[Network]:
@@ -127,6 +142,11 @@ def networks() -> list[Network]:
 def counts() -> dict[CellKey, int]:
     """Our 15 parameter counts, keyed like the published ones."""
     return {network.key: network.parameters for network in networks()}
+
+
+def layers(key: CellKey) -> list[tuple[str, int]]:
+    """The layers behind one of our counts, in order: (name, parameters)."""
+    return next(network.layers for network in networks() if network.key == key)
 
 
 def compare_counts() -> list[tuple[CellKey, int, int]]:
