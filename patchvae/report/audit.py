@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from patchvae.paper.claims import load_claims
 from patchvae.paper.published import CellKey, accuracy, layers, parameters
 from patchvae.registry import DATASETS
-from patchvae.report.claims import HOLDS, Check, Result, evaluate
+from patchvae.report.claims import HOLDS, Check, Result, evaluate, points
 from patchvae.report.stats import difference_error, difference_noise
 
 if TYPE_CHECKING:
@@ -256,6 +256,7 @@ def markdown(result: Audit) -> str:
         accuracies=len(accuracy()),
         anchors=ANCHORS,
         distinct=result.distinct_differences,
+        points=points,
     )
 
 

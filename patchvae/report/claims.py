@@ -15,11 +15,17 @@ from patchvae.paper.published import CellKey, accuracy
 from patchvae.registry import DATASETS, MODELS, lookup
 from patchvae.report.stats import SignTest, margin, sign_test
 
-HOLDS, FAILS, UNTESTABLE = "holds", "does not hold", "not testable here"
+HOLDS, SO_FAR = "holds", "holds so far"
+FAILS, UNTESTABLE = "does not hold", "not testable here"
 
 Pair = tuple[CellKey, CellKey]
 Binding = dict[str, str]
 Samples = Mapping[CellKey, Mapping[int, float]]
+
+
+def points(difference: float) -> str:
+    """A difference with its sign and two decimals, zero as +0.00."""
+    return f"{round(difference, 2) + 0.0:+.2f}"
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,7 @@ class Check:
         """`a against b: +0.16, threshold 1.00`."""
         a, b = self.cells
         threshold = f", threshold {self.by:.2f}" if self.by else ""
-        return f"{a} against {b}: {self.difference:+.2f}{threshold}"
+        return f"{a} against {b}: {points(self.difference or 0.0)}{threshold}"
 
 
 @dataclass(frozen=True)
@@ -64,21 +70,26 @@ class Result:
     sign: SignTest | None
 
     @property
+    def outcomes(self) -> list[bool | None]:
+        """What has to hold: the groups of a count, otherwise the checks."""
+        return [item.holds for item in (self.tallies or self.checks)]
+
+    @property
     def status(self) -> str:
-        """`does not hold` needs one counterexample; `holds` that all which can be tested hold."""
-        items: Sequence[Tally | Check] = self.tallies or self.checks
-        known = [item.holds for item in items if item.holds is not None]
-        if not known:
+        """`does not hold` needs one counterexample, `holds` needs every cell."""
+        if False in self.outcomes:
+            return FAILS
+        if True not in self.outcomes:
             return UNTESTABLE
-        return HOLDS if all(known) else FAILS
+        return SO_FAR if None in self.outcomes else HOLDS
 
     @property
     def score(self) -> str:
-        """`10 of 12`: how many of the tested checks hold, or of the groups of a count."""
-        if self.tallies:
-            known = [tally.holds for tally in self.tallies if tally.holds is not None]
-            return f"{sum(known)} of {len(known)} groups"
-        return f"{len(self.tested) - len(self.failed)} of {len(self.tested)}"
+        """`10 of 12`, with what cannot be tested for want of a cell: `3 of 4, 8 absent`."""
+        held, absent = self.outcomes.count(True), self.outcomes.count(None)
+        what = " groups" if self.tallies else ""
+        missing = f", {absent} absent" if absent else ""
+        return f"{held} of {len(self.outcomes) - absent}{what}{missing}"
 
     @property
     def counterexamples(self) -> list[str]:

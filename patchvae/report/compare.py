@@ -1,0 +1,216 @@
+"""A study's cells beside the paper's numbers: verdicts, rankings and claims.
+
+Only the study `paper` follows the printed protocol, so only there is a number judged; the claims are
+evaluated for every study. docs/comparison.md explains each verdict.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from patchvae import paths
+from patchvae.errors import CheckpointError
+from patchvae.paper.claims import Part, load_claims
+from patchvae.paper.published import CellKey, accuracy
+from patchvae.paper.readings import readings_of
+from patchvae.report.claims import Result, evaluate
+from patchvae.report.stats import Interval, Verdict, holm, kendall_tau, verdict
+from patchvae.results import read_result
+
+NOT_RUN, FAILED, DONE, UNPUBLISHED = "not run", "failed", "done", "not in the paper"
+# Fields that cells of one data set must share, or their numbers cannot stand in one table.
+SHARED = {
+    "data_digest": "prepared data",
+    "source_digest": "source code",
+    "n_test": "number of test images",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One expected cell: accuracies by seed in percent, the failed seeds, and what follows."""
+
+    key: CellKey
+    word: str
+    values: Mapping[int, float]
+    failed: Mapping[int, str]
+    interval: Interval | None
+    interval_kind: str
+    sd: float | None
+    n_test: int | None
+    paper: float | None
+    verdict: Verdict | None
+    readings: tuple[str, ...]
+
+    @property
+    def mean(self) -> float | None:
+        return fmean(self.values.values()) if self.values else None
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Kendall's tau between the paper's order and ours of the rows of one column; None if undefined.
+
+    `axis` is the hyper-parameter that the rows sweep, empty where they are models.
+    """
+
+    table: str
+    axis: str
+    column: str
+    rows: int
+    tau: float | None
+    p: float | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything that `patchvae compare` shows and writes."""
+
+    study: str
+    rows: tuple[Row, ...]
+    rankings: tuple[Ranking, ...]
+    claims: tuple[Result, ...]
+    adjusted: Mapping[str, float]  # p values of the sign tests after Holm, by part
+
+    @property
+    def judged(self) -> bool:
+        return self.study == paths.MAIN_STUDY
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many cells got each word, most first."""
+        words = [row.word for row in self.rows]
+        return dict(sorted(((w, words.count(w)) for w in set(words)), key=lambda i: (-i[1], i[0])))
+
+
+def compare(
+    study: str,
+    root: Path,
+    expected: Collection[CellKey],
+    *,
+    config_digests: Mapping[CellKey, str] | None = None,
+    claims: Sequence[Part] | None = None,
+) -> Comparison:
+    """Compare the cells under `root/results/<study>` that a study expects, in the order given.
+
+    A cell whose `config_digests` entry differs is refused, as are altered files and cells of one data
+    set that differ in data, sources or test images (CheckpointError). `claims` default to C1-C12.
+    """
+    documents = {key: _read(study, root, key) for key in expected}
+    found = {key: document for key, document in documents.items() if document is not None}
+    for key, document in found.items():
+        wanted = (config_digests or {}).get(key, document["config_digest"])
+        if document["config_digest"] != wanted:
+            raise CheckpointError(
+                f"{_path(study, root, key)} was made with another configuration: run its job again"
+            )
+    _refuse_mixtures({key: d for key, d in found.items() if d["values"]}, study, root)
+    rows = tuple(_row(study, key, document) for key, document in documents.items())
+    results = tuple(_claims(rows, claims or load_claims()))
+    tested = {r.part.id: r.sign.p for r in results if r.sign and r.sign.p is not None}
+    return Comparison(
+        study=study,
+        rows=rows,
+        rankings=tuple(_rankings(rows)),
+        claims=results,
+        adjusted=dict(zip(tested, holm(list(tested.values())), strict=True)),
+    )
+
+
+def _path(study: str, root: Path, key: CellKey) -> Path:
+    return root / paths.CELL.format(study=study, table=key.table, row=key.row, column=key.column)
+
+
+def _read(study: str, root: Path, key: CellKey) -> dict[str, Any] | None:
+    """The cell's file once digest, place and published value are checked; None when there is none."""
+    path = _path(study, root, key)
+    if not path.exists():
+        return None
+    document = read_result(path, "cell")
+    place = (document["study"], document["table"], document["row"], document["column"])
+    if place != (study, *key):
+        raise CheckpointError(
+            f"{path} is the cell {'/'.join(place)}: delete it and run its job again"
+        )
+    if document["paper"] != _published(study, key):
+        raise CheckpointError(
+            f"{path} names another published value than the package: run its job again"
+        )
+    return document
+
+
+def _published(study: str, key: CellKey) -> float | None:
+    return accuracy().get(key) if study == paths.MAIN_STUDY else None
+
+
+def _refuse_mixtures(found: Mapping[CellKey, Mapping[str, Any]], study: str, root: Path) -> None:
+    """CheckpointError naming two files of one data set that differ in what they must share."""
+    first: dict[str, CellKey] = {}
+    for key, document in found.items():
+        other = first.setdefault(key.dataset, key)
+        for field, what in SHARED.items():
+            if document[field] != found[other][field]:
+                raise CheckpointError(
+                    f"{_path(study, root, other)} and {_path(study, root, key)} differ in their "
+                    f"{what} ({field}): run the older one's job again"
+                )
+
+
+def _row(study: str, key: CellKey, document: Mapping[str, Any] | None) -> Row:
+    document = document or {"seeds": [], "values": [], "failed": []}
+    values = dict(zip(document["seeds"], document["values"], strict=True))
+    failed = {entry["seed"]: entry["error"] for entry in document["failed"]}
+    paper = _published(study, key)
+    judgement = None
+    if values and paper is not None:
+        judgement = verdict(list(values.values()), document["n_test"], paper)
+    return Row(
+        key=key,
+        word=_word(study, values, failed, judgement),
+        values=values,
+        failed=failed,
+        interval=tuple(document["interval"]) if values else None,
+        interval_kind=document["interval_kind"] if values else "",
+        sd=document.get("sd"),
+        n_test=document.get("n_test"),
+        paper=paper,
+        verdict=judgement,
+        readings=tuple(readings_of(key, origin="ours")),
+    )
+
+
+def _word(
+    study: str, values: Mapping[int, float], failed: Mapping[int, str], judgement: Verdict | None
+) -> str:
+    if not values:
+        return FAILED if failed else NOT_RUN
+    if judgement:
+        return judgement.word
+    return UNPUBLISHED if study == paths.MAIN_STUDY else DONE
+
+
+def _claims(rows: Sequence[Row], parts: Iterable[Part]) -> list[Result]:
+    done = [row for row in rows if row.values]
+    return evaluate(
+        parts,
+        {row.key: fmean(row.values.values()) for row in done},
+        cells=[row.key for row in rows],
+        n_test={row.key.dataset: row.n_test for row in done if row.n_test},
+        samples={row.key: row.values for row in done},
+    )
+
+
+def _rankings(rows: Iterable[Row]) -> list[Ranking]:
+    columns: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
+    for row in rows:
+        if row.verdict and row.paper is not None:
+            axis = row.key.row.partition("=")[0] if "=" in row.key.row else ""
+            pairs = columns.setdefault((row.key.table, axis, row.key.column), [])
+            pairs.append((row.paper, row.verdict.mean))
+    found = []
+    for (table, axis, column), pairs in columns.items():
+        tau = kendall_tau([a for a, _ in pairs], [b for _, b in pairs])
+        found.append(Ranking(table, axis, column, len(pairs), *(tau or (None, None))))
+    return found

@@ -1,0 +1,188 @@
+"""A comparison as csv, Markdown, HTML and on a terminal: the same words and digits everywhere."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from patchvae import paths
+from patchvae.paper.readings import Reading, readings
+from patchvae.report.claims import HOLDS, Result, points
+from patchvae.report.compare import Comparison, Row
+from patchvae.results import write_text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+FORMATS = ("csv", "md", "html")
+# csv column -> heading for people
+COLUMNS = {
+    "table": "table",
+    "row": "row",
+    "column": "column",
+    "ours": "ours",
+    "sd": "sd",
+    "low": "low",
+    "high": "high",
+    "interval": "interval",
+    "seeds": "seeds",
+    "n_test": "test images",
+    "paper": "paper",
+    "difference": "difference",
+    "consistent_within": "consistent within",
+    "margin": "margin",
+    "verdict": "verdict",
+    "failed": "failed seeds",
+    "readings": "our readings",
+}
+PUBLISHED = ("paper", "difference", "consistent_within", "margin")
+STYLES = {
+    "reproduced": "bold green",
+    "consistent": "green",
+    "differs": "red",
+    "inconclusive": "yellow",
+    "failed": "bold red",
+}
+
+
+def write(comparison: Comparison, root: Path = Path()) -> list[Path]:
+    """Write `results/<study>/comparison.{csv,md,html}` under `root`; the same bytes for the same cells."""
+    folder = root / paths.RESULTS / comparison.study
+    texts = (as_csv(comparison), as_markdown(comparison), as_html(comparison))
+    written = [folder / f"comparison.{suffix}" for suffix in FORMATS]
+    for path, text in zip(written, texts, strict=True):
+        write_text(path, text)
+    return written
+
+
+def as_csv(comparison: Comparison) -> str:
+    """One line a cell, empty where there is nothing to say."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, list(COLUMNS), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(record(row) for row in comparison.rows)
+    return stream.getvalue()
+
+
+def as_markdown(comparison: Comparison) -> str:
+    """Cells, rankings, claims and the readings behind them."""
+    return _render("comparison.md.j2", comparison)
+
+
+def as_html(comparison: Comparison) -> str:
+    """The same as one page without outside resources."""
+    return _render("comparison.html.j2", comparison)
+
+
+def record(row: Row) -> dict[str, str]:
+    """A cell as text, two decimals."""
+    low, high = row.interval or (None, None)
+    judged = row.verdict
+    return {
+        "table": row.key.table,
+        "row": row.key.row,
+        "column": row.key.column,
+        "ours": _digits(row.mean),
+        "sd": _digits(row.sd),
+        "low": _digits(low),
+        "high": _digits(high),
+        "interval": row.interval_kind,
+        "seeds": " ".join(map(str, row.values)),
+        "n_test": str(row.n_test or ""),
+        "paper": _digits(row.paper),
+        "difference": points(judged.difference) if judged else "",
+        "consistent_within": _digits(judged.consistent_within) if judged else "",
+        "margin": _digits(judged.margin) if judged else "",
+        "verdict": row.word,
+        "failed": "; ".join(f"{seed}: {error}" for seed, error in row.failed.items()),
+        "readings": " ".join(row.readings),
+    }
+
+
+def sign(comparison: Comparison, result: Result) -> str:
+    """`7 of 9, p = 0.090, Holm 0.27`; a dash where no sign test applies."""
+    test = result.sign
+    if test is None or test.p is None:
+        return "-"
+    adjusted = comparison.adjusted[result.part.id]
+    return f"{test.wins} of {test.wins + test.losses}, p = {test.p:.2g}, Holm {adjusted:.2g}"
+
+
+def _digits(number: float | None) -> str:
+    return "" if number is None else f"{number:.2f}"
+
+
+def _columns(comparison: Comparison) -> dict[str, str]:
+    hidden = () if comparison.judged else PUBLISHED
+    return {name: heading for name, heading in COLUMNS.items() if name not in hidden}
+
+
+def _used(comparison: Comparison) -> Sequence[Reading]:
+    used = {name for row in comparison.rows for name in row.readings}
+    return [reading for reading in readings().values() if reading.id in used]
+
+
+def _render(template: str, comparison: Comparison) -> str:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("patchvae.report"),
+        autoescape=".html" in template,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template(template).render(
+        comparison=comparison,
+        columns=_columns(comparison),
+        records=[record(row) for row in comparison.rows],
+        readings=_used(comparison),
+        sign=lambda result: sign(comparison, result),
+    )
+
+
+def show(comparison: Comparison, console: "Console") -> None:
+    """The comparison on a terminal; the files have thresholds and readings besides."""
+    from rich.table import Table
+
+    shown = ["ours", "low", "high", "seeds", "paper", "difference"]
+    names = [name for name in shown if name in _columns(comparison)]
+    table = Table("cell", *(COLUMNS[name] for name in names), "verdict", title=_title(comparison))
+    for row in comparison.rows:
+        texts = record(row)
+        word = row.word + (f" ({len(row.failed)} failed)" if row.failed and row.values else "")
+        cells = [str(row.key), *(texts[name] for name in names), word]
+        table.add_row(*cells, style=STYLES.get(row.word, ""))
+    console.print(table)
+    if comparison.judged:
+        _show_rankings(comparison, console)
+    _show_claims(comparison, console)
+
+
+def _title(comparison: Comparison) -> str:
+    counts = ", ".join(f"{count} {word}" for word, count in comparison.counts.items())
+    return f"Study {comparison.study}: {counts}"
+
+
+def _show_rankings(comparison: Comparison, console: "Console") -> None:
+    from rich.table import Table
+
+    table = Table("column", "rows", "Kendall tau", title="The paper's order of rows against ours")
+    for ranking in comparison.rankings:
+        name = " ".join(filter(None, (ranking.table, ranking.axis, ranking.column)))
+        table.add_row(name, str(ranking.rows), _digits(ranking.tau))
+    console.print(table)
+
+
+def _show_claims(comparison: Comparison, console: "Console") -> None:
+    from rich.table import Table
+
+    headings = ("claim", "says", "status", "checks", "sign test over seeds")
+    table = Table(*headings, title="The paper's claims on our numbers")
+    for result in comparison.claims:
+        words = (result.part.id, result.part.says, result.status, result.score)
+        style = "green" if result.status == HOLDS else ""
+        table.add_row(*words, sign(comparison, result), style=style)
+    console.print(table)
