@@ -1,0 +1,38 @@
+"""Schedules are closed forms of the step or the epoch."""
+
+import math
+
+import pytest
+
+from patchvae.schedules import step_lr, temperature
+
+PAPER = (1.0, 3e-5, 0.1)
+
+
+def test_temperature_is_the_closed_form() -> None:
+    assert temperature(0, *PAPER) == 1.0
+    assert round(temperature(11_700, *PAPER), 3) == 0.704
+    assert temperature(11_700, *PAPER) == pytest.approx(math.exp(-0.351))
+    assert temperature(5, 2.0, 0.1, 0.1) == pytest.approx(2 * math.exp(-0.5))
+
+
+def test_temperature_reaches_its_floor_at_step_76753_and_stays() -> None:
+    assert temperature(76_752, *PAPER) > 0.1
+    assert temperature(76_753, *PAPER) == 0.1
+    assert temperature(10**9, *PAPER) == 0.1
+
+
+def test_temperature_never_compounds() -> None:
+    """The same step gives the same value however often and in whatever order it is asked for."""
+    once = [temperature(step, *PAPER) for step in range(0, 12_000, 1_000)]
+    again = [temperature(step, *PAPER) for step in reversed(range(0, 12_000, 1_000))]
+    assert once == again[::-1]
+    ratios = [b / a for a, b in zip(once, once[1:], strict=False)]
+    assert ratios == pytest.approx([math.exp(-0.03)] * len(ratios))
+
+
+@pytest.mark.parametrize(
+    ("epoch", "expected"), [(0, 1e-2), (29, 1e-2), (30, 1e-3), (59, 1e-3), (60, 1e-4), (89, 1e-4)]
+)
+def test_learning_rate_is_divided_by_ten_every_thirty_epochs(epoch: int, expected: float) -> None:
+    assert step_lr(epoch, 1e-2, 30, 10.0) == pytest.approx(expected, rel=1e-12)
