@@ -24,6 +24,13 @@ def test_our_modules_have_every_published_parameter_count(result):
     assert all(check.equal and not check.lines for check in result.parameters)
 
 
+def test_our_layers_are_the_printed_ones_one_by_one():
+    from patchvae.report.parameters import layers as ours
+
+    for key in parameters():
+        assert audit.layer_difference(layers(key), ours(key)) == [], key
+
+
 def test_a_wrong_count_is_traced_to_its_layers():
     ours = {**parameters(), HEAD: parameters()[HEAD] - 16}
     without_bias = [

@@ -1,5 +1,7 @@
 """The outcome of every claim on the paper's own numbers was worked out by hand from Tables 1-5."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -236,3 +238,18 @@ def test_an_unreadable_file_is_an_error(tmp_path):
     (tmp_path / "broken.yaml").write_text("C1: [")
     with pytest.raises(ConfigError, match="cannot read claims"):
         load_claims(tmp_path / "broken.yaml")
+
+
+def test_the_documentation_has_every_part_with_its_outcome():
+    text = (Path(__file__).parents[2] / "docs" / "claims.md").read_text()
+    for result in evaluate(load_claims(), accuracy()):
+        [line] = [x for x in text.splitlines() if x.startswith(f"| {result.part.id} |")]
+        assert line.endswith(f"| {result.score} |")
+
+
+def test_the_example_in_the_documentation_works(tmp_path):
+    text = (Path(__file__).parents[2] / "docs" / "claims.md").read_text()
+    path = tmp_path / "mine.yaml"
+    path.write_text(text.split("```yaml\n")[-1].split("```")[0])
+    [result] = evaluate(load_claims(path), accuracy())
+    assert (result.part.id, result.status, result.score) == ("my-claim", HOLDS, "9 of 9")
