@@ -5,6 +5,7 @@ from torch import Tensor
 from patchvae.losses import judged_fake, judged_real, squared_error
 from patchvae.models.base import VAE, Phase, Terms, Unsupervised
 from patchvae.nn.discriminator import Discriminator
+from patchvae.nn.trunk import Trunk
 
 
 class Adversarial(Unsupervised):
@@ -18,11 +19,15 @@ class Adversarial(Unsupervised):
     def __init__(self, vae: VAE, *, weight: float, reconstruction: str) -> None:
         super().__init__()
         self.vae = vae
-        self.trunk = vae.trunk
         self.discriminator = Discriminator()
         self.weight = weight
         self.on_features = reconstruction == "features"
         self._fake: Tensor | None = None
+
+    @property
+    def trunk(self) -> Trunk:  # type: ignore[override]
+        """The VAE's; a property, so that its weights are stored once."""
+        return self.vae.trunk
 
     def at_step(self, step: int) -> None:
         self.vae.at_step(step)
