@@ -1,5 +1,6 @@
 """Schedules are closed forms of the step or the epoch."""
 
+import itertools
 import math
 
 import pytest
@@ -27,7 +28,7 @@ def test_temperature_never_compounds() -> None:
     once = [temperature(step, *PAPER) for step in range(0, 12_000, 1_000)]
     again = [temperature(step, *PAPER) for step in reversed(range(0, 12_000, 1_000))]
     assert once == again[::-1]
-    ratios = [b / a for a, b in zip(once, once[1:], strict=False)]
+    ratios = [b / a for a, b in itertools.pairwise(once)]
     assert ratios == pytest.approx([math.exp(-0.03)] * len(ratios))
 
 

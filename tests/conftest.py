@@ -1,0 +1,68 @@
+"""Shared fixtures: a small study in a folder of its own, and a prepared data set to train on."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# before anything imports torch: tests share the machine, and sums depend on the number of threads
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from patchvae import config, specs
+
+REPO = Path(__file__).resolve().parent.parent
+TINY = """\
+study: tiny
+title: a test
+seeds: [0, 1]
+datasets:
+  parts32: {train: 80, test: 40}
+protocol:
+  model: {latent_dim: 8, num_parts: 4, part_dim: 2}
+  pretrain: {epochs: 2, batch_size: 16, lr: 1.0e-3}
+  probe: {epochs: 4, batch_size: 16, lr_step: 2, hidden: 32}
+tables:
+  table1:
+    datasets: [parts32]
+    without: [imagenet-pretrained]
+  table5: {datasets: [parts32]}
+"""
+
+
+def forget_configs() -> None:
+    """Drop what was read from another folder's config/."""
+    for cached in (config.protocol, config.load_study, specs.read_spec, specs.load_table):
+        cached.cache_clear()
+
+
+@pytest.fixture
+def in_repo(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The repository as the current folder, its own studies read afresh."""
+    monkeypatch.chdir(REPO)
+    forget_configs()
+    yield REPO
+    forget_configs()
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty working folder with config/ and the study `tiny`, as the current folder."""
+    folder = tmp_path / "project"
+    shutil.copytree(REPO / "config", folder / "config")
+    (folder / "config" / "tiny.yaml").write_text(TINY)
+    monkeypatch.chdir(folder)
+    forget_configs()
+    yield folder
+    forget_configs()
+
+
+@pytest.fixture(scope="session")
+def parts_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data root with the real Parts-32 prepared."""
+    from patchvae.data.store import prepare
+
+    root = tmp_path_factory.mktemp("parts")
+    prepare("parts32", root=root)
+    return root
