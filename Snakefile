@@ -31,3 +31,8 @@ rule fashion:
 rule fashion_quick:
     input:
         tables_of("fashion-quick"),
+
+
+rule pdf:
+    input:
+        document_of(config.get("study", paths.MAIN_STUDY)),

@@ -124,6 +124,15 @@ def table(target: str, partial: bool) -> None:
 
 
 @cli.command()
+@click.argument("study")
+def document(study: str) -> None:
+    """Build one PDF of all tables of STUDY with pdflatex."""
+    from patchvae.report.document import write_document
+
+    click.echo(write_document(study))
+
+
+@cli.command()
 def params() -> None:
     """Compare our 15 parameter counts with the paper's; exit 1 if one differs."""
     from rich.console import Console

@@ -106,5 +106,8 @@ def probe_source() -> str:
 
 
 def report_source(module: str) -> str:
-    """Code that decides what is made of results."""
-    return source_digest(f"patchvae.report.{module}")
+    """Code and templates that decide what is made of results."""
+    sha = hashlib.sha256(source_digest(f"patchvae.report.{module}").encode())
+    for template in sorted((PACKAGE / "report" / "templates").iterdir()):
+        sha.update(template.read_bytes())
+    return sha.hexdigest()

@@ -95,3 +95,10 @@ def table_cells(wildcards):
         str(cell.path)
         for cell in load_table(study_of(wildcards), wildcards.table).cells()
     ]
+
+
+@clear
+def document_of(study):
+    """The PDF of all tables of a study."""
+    load_study(study)
+    return str(paths.output("tables", study, "tables.pdf"))

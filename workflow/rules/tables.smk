@@ -53,3 +53,27 @@ use rule architecture_table as paper_architecture_table with:
         multiext("tables/{table}", ".tex", ".csv", ".md"),
     log:
         f"logs/{paths.MAIN_STUDY}/{{table}}.log",
+
+
+rule document:
+    input:
+        lambda w: tables_of(study_of(w)),
+    output:
+        "tables/{study}/tables.pdf",
+    log:
+        "logs/{study}/document.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    params:
+        source=sources.report_source("document"),
+        study=study_of,
+    shell:
+        "python -m patchvae document {params.study:q} > {log:q} 2>&1"
+
+
+use rule document as paper_document with:
+    output:
+        "tables/tables.pdf",
+    log:
+        f"logs/{paths.MAIN_STUDY}/document.log",

@@ -1,0 +1,50 @@
+# Every target sets up .venv by itself. `make demo` first, `make test` second.
+PYTHON ?= python3
+STUDY ?= demo
+BIN := .venv/bin
+INSTALLED := .venv/installed
+# one thread a process: parallel jobs of one thread each beat one job with all cores
+export OMP_NUM_THREADS := 1
+
+.PHONY: demo fashion fashion-quick pdf test lint format clean help
+
+help: ## show the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11" >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[slurm,dev]'
+	@touch $@
+
+demo: $(INSTALLED) ## every table in miniature on embedded images, minutes on two cores
+	$(BIN)/snakemake demo
+
+fashion-quick: $(INSTALLED) ## the same on real Fashion-MNIST images, half an hour on two cores
+	$(BIN)/snakemake fashion_quick
+
+fashion: $(INSTALLED) ## the Fashion-MNIST study
+	$(BIN)/snakemake fashion
+
+pdf: $(INSTALLED) ## one document of all tables of STUDY (demo unless given); needs pdflatex
+	$(BIN)/snakemake pdf --config study=$(STUDY)
+
+test: $(INSTALLED) ## everything green in ten minutes on two cores
+	$(BIN)/pytest --numprocesses auto --dist loadfile
+
+lint: $(INSTALLED) ## style, formats, types, workflow
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint
+
+format: $(INSTALLED) ## rewrite Python and Snakemake files in the project's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow
+
+clean: ## remove results, tables and figures, not the prepared data
+	rm -rf results logs .snakemake
+	find tables figures -mindepth 1 ! -name README.md -delete

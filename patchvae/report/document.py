@@ -1,0 +1,39 @@
+"""One PDF of all tables of a study, so that every table is known to compile."""
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from patchvae import paths
+from patchvae.errors import ConfigError, SuiteError
+from patchvae.report.tables import table_names
+from patchvae.results import write_bytes
+
+PREAMBLE = r"""\documentclass{article}
+\usepackage[T1]{fontenc}
+\usepackage[a4paper,landscape,margin=1.5cm]{geometry}
+\usepackage{amsmath,booktabs,xcolor}
+\pdfinfoomitdate=1 \pdftrailerid{} \pdfsuppressptexinfo=-1
+\begin{document}
+"""
+
+
+def write_document(study: str) -> Path:
+    """`tables/[<study>/]tables.pdf` from the tables' .tex files, the same bytes for the same tables."""
+    if shutil.which("pdflatex") is None:
+        raise ConfigError("pdflatex is not installed: install texlive-latex-recommended")
+    texts = [paths.table(study, name, "tex").read_text() for name in table_names(study)]
+    target = paths.output("tables", study, "tables.pdf")
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "tables.tex"
+        source.write_text(PREAMBLE + "\n\\clearpage\n".join(texts) + "\\end{document}\n")
+        command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", source.name]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            problem = [line for line in done.stdout.splitlines() if line.startswith(("!", "l."))]
+            raise SuiteError(
+                f"pdflatex cannot compile the tables of '{study}': {' '.join(problem)}"
+            )
+        write_bytes(target, source.with_suffix(".pdf").read_bytes())
+    return target
