@@ -78,7 +78,7 @@ KillWait=5
 # The status of a finished job must stay visible to squeue for some polls of Snakemake.
 MinJobAge=300
 ReturnToService=2
-SchedulerParameters=bf_interval=2,sched_min_interval=100000
+SchedulerParameters=bf_interval=2,sched_interval=5,sched_min_interval=100000
 SlurmdParameters=config_overrides
 NodeName=$HOST NodeAddr=127.0.0.1 CPUs=$CPUS RealMemory=$MEM_MB Gres=gpu:2 State=UNKNOWN
 PartitionName=gpu Nodes=$HOST Default=YES MaxTime=INFINITE PriorityTier=10 PreemptMode=OFF
