@@ -1,0 +1,41 @@
+"""Small models and a batch of images for the tests beside this file."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from patchvae.models.adversarial import Adversarial
+from patchvae.models.base import VAE
+from patchvae.models.beta_vae import BetaVAE
+from patchvae.models.patchvae import PatchVAE
+
+PARTS: dict[str, Any] = {
+    "trunk": "resnet9",
+    "num_parts": 4,
+    "part_dim": 3,
+    "prior_vis": 0.25,
+    "beta_vis": 0.6,
+    "beta_app": 1.5,
+    "temperature": 1.0,
+    "temperature_rate": 3e-5,
+    "temperature_floor": 0.1,
+    "eval_visibility": "soft",
+    "appearance_gradient": "full",
+}
+
+
+def make_beta(size: int = 32, recon: str = "l2") -> BetaVAE:
+    return BetaVAE(size, recon, trunk="resnet9", latent_dim=8, beta=0.5)
+
+
+def make_parts(size: int = 32, recon: str = "l2", **changes: Any) -> PatchVAE:
+    return PatchVAE(size, recon, **{**PARTS, **changes})
+
+
+def make_adversarial(vae: VAE, reconstruction: str = "pixel") -> Adversarial:
+    return Adversarial(vae, weight=0.7, reconstruction=reconstruction)
+
+
+def images(B: int = 4, size: int = 32) -> Tensor:
+    return torch.rand(B, 3, size, size, generator=torch.Generator().manual_seed(7)) * 2 - 1

@@ -1,0 +1,70 @@
+"""Decoders, discriminators, bottleneck and head: shapes, ranges and which layers have what."""
+
+import pytest
+import torch
+from torch import nn
+
+from patchvae.nn.bottleneck import FixedBottleneck
+from patchvae.nn.decoder import LatentDecoder, Pyramid
+from patchvae.nn.discriminator import Discriminator, JointDiscriminator
+from patchvae.nn.head import Head
+
+
+@pytest.mark.parametrize(("size", "doublings"), [(32, 3), (64, 3), (224, 5)])
+def test_pyramid_doubles_up_to_the_image(size: int, doublings: int) -> None:
+    side = size // 2**doublings
+    decoder = Pyramid(96, doublings)
+    x_hat = decoder(50 * torch.randn(2, 96, side, side))
+    assert x_hat.shape == (2, 3, size, size)
+    assert x_hat.abs().max() <= 1
+    convolutions = [m for m in decoder if isinstance(m, nn.ConvTranspose2d)]
+    assert len(convolutions) == doublings + 1
+    assert all(m.bias is None for m in convolutions)
+    assert convolutions[-1].in_channels == 64
+    assert isinstance(decoder[-1], nn.Tanh)
+
+
+@pytest.mark.parametrize(("size", "doublings"), [(32, 3), (64, 3), (224, 5)])
+def test_latent_decoder_makes_an_image_of_a_vector(size: int, doublings: int) -> None:
+    decoder = LatentDecoder(96, size // 2**doublings, doublings)
+    assert decoder(torch.randn(2, 96)).shape == (2, 3, size, size)
+
+
+@pytest.mark.parametrize("size", [32, 64, 224])
+def test_discriminators_take_every_size_with_the_same_parameters(size: int) -> None:
+    image, joint = Discriminator(), JointDiscriminator(96)
+    x = torch.randn(2, 3, size, size)
+    assert image(x).shape == (2, 1)
+    assert joint(x, torch.randn(2, 96)).shape == (2, 1)
+    assert torch.equal(image.eval()(x), image.score(image.features(x)))
+    assert image.features(x).shape == (2, 256, size // 8, size // 8)
+
+
+def test_discriminator_has_four_convolutions_two_of_them_with_bn() -> None:
+    leaves = [type(m) for m in Discriminator().modules()]
+    assert leaves.count(nn.Conv2d) == 4
+    assert leaves.count(nn.BatchNorm2d) == 2
+
+
+def test_joint_discriminator_looks_at_both_its_inputs() -> None:
+    torch.manual_seed(0)
+    joint = JointDiscriminator(8).eval()
+    x, z = torch.randn(2, 3, 32, 32), torch.randn(2, 8)
+    assert not torch.allclose(joint(x, z), joint(x.flip(0), z))
+    assert not torch.allclose(joint(x, z), joint(x, z.flip(0)))
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_bottleneck_gives_vectors_and_only_its_heads_have_a_bias(outputs: int) -> None:
+    bottleneck = FixedBottleneck(128, 4, 96, outputs)
+    vectors = bottleneck(torch.randn(2, 128, 4, 4))
+    assert [v.shape for v in vectors] == [(2, 96)] * outputs
+    biased = [m.bias is not None for m in bottleneck.modules() if isinstance(m, nn.Conv2d)]
+    assert biased == [False] + [True] * outputs
+
+
+def test_head_takes_maps_and_flat_features_alike() -> None:
+    head = Head(128 * 4 * 4, 10)
+    h = torch.randn(3, 128, 4, 4)
+    assert torch.equal(head(h), head(h.flatten(1)))
+    assert [m.out_features for m in head if isinstance(m, nn.Linear)] == [512, 10]
