@@ -48,8 +48,9 @@ class Trunk(nn.Module):
     """phi(x): (B, 3, H, W) -> (B, C, H / s, W / s).
 
     `resnet9` is conv1..layer2 (C = 128, s = 8, 683,072 parameters), `resnet18` the whole of it
-    (C = 512, s = 32). A stage is named after the last convolution it holds: conv1 (with BN, ReLU
-    and pooling), conv3 (layer1), conv5 (layer2), conv7, conv9. The state dict has torchvision's names.
+    (C = 512, s = 32). Stages have the names of Table 1, which counts two convolutions where a
+    stage has four (reading A13): conv1 (with BN, ReLU and pooling), conv3 (layer1), conv5 (layer2),
+    conv7, conv9. The state dict has torchvision's names.
     """
 
     def __init__(self, name: str = "resnet9") -> None:
