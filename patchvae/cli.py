@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from patchvae import __version__
+from patchvae import __version__, paths
 from patchvae.errors import ConfigError, ResourceError, SuiteError
 from patchvae.runtime import Options
 
@@ -79,9 +79,11 @@ def pretrain(run: str, expect: str | None, **options: Any) -> None:
 
     config = resolve_run(Run.parse(run))
     _check_digest(config.digest, expect)
+    from patchvae.lock import locked
     from patchvae.pretrain import pretrain
 
-    pretrain(config, Options(**options))
+    with locked(paths.lock(config.run.study, config.run.name)):
+        pretrain(config, Options(**options))
 
 
 @cli.command()
@@ -94,9 +96,11 @@ def probe(run: str, probe: str, expect: str | None, **options: Any) -> None:
 
     config = resolve_probe(Run.parse(run), probe)
     _check_digest(config.digest, expect)
+    from patchvae.lock import locked
     from patchvae.probe import probe as train_probe
 
-    metrics = train_probe(config, Options(**options))
+    with locked(paths.lock(config.run.study, f"{config.run.name}/{config.name}")):
+        metrics = train_probe(config, Options(**options))
     click.echo(f"{metrics['run']} {metrics['probe']}: top-1 {metrics['top1']:.2f} %")
 
 

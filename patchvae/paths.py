@@ -32,6 +32,11 @@ def state(study: str, key: str) -> Path:
     return RESULTS / study / "state" / key[:32]
 
 
+def lock(study: str, name: str) -> Path:
+    """The lock of one run's stage."""
+    return RESULTS / study / "locks" / f"{name.replace('/', ':')}.lock"
+
+
 def table(study: str, name: str, suffix: str) -> Path:
     """`tables/table1.tex` for the paper's study, `tables/<study>/table1.tex` for the others."""
     return output("tables", study, f"{name}.{suffix}")

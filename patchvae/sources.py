@@ -20,6 +20,7 @@ PLUMBING = frozenset(
         "cli",
         "config",
         "errors",
+        "lock",
         "paths",
         "progress",
         "registry",
