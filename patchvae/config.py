@@ -1,5 +1,6 @@
 """Studies and the protocol: read once, validated by JSON schema, every value with its source."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -50,7 +51,7 @@ class Study:
     defaults: Mapping[str, Entry]
 
     def value(self, key: str, dataset: str) -> Value:
-        """The protocol's `section.key` for a data set: study's data set, study, protocol, in this order."""
+        """The protocol's `section.key` for a dataset: study's dataset, study, protocol, in this order."""
         entry = lookup("protocol key", self.defaults, key)
         section, name = key.split(".")
         for layer in (self.datasets[dataset].get("protocol", {}), self.protocol):
@@ -59,13 +60,13 @@ class Study:
         return Value(entry.by_dataset.get(dataset, entry.value), entry.source)
 
     def section(self, section: str, dataset: str) -> dict[str, Scalar]:
-        """Every value of one section for a data set."""
+        """Every value of one section for a dataset."""
         keys = (key for key in self.defaults if key.startswith(f"{section}."))
         return {key.split(".")[1]: self.value(key, dataset).value for key in keys}
 
     def check_dataset(self, dataset: str) -> None:
         """ConfigError unless the study uses `dataset`."""
-        lookup(f"data set of study '{self.name}'", self.datasets, dataset)
+        lookup(f"dataset of study '{self.name}'", self.datasets, dataset)
 
     def limit(self, dataset: str, split: str) -> int | None:
         """How many images of a split the study uses; None for all."""
@@ -84,7 +85,7 @@ def read_yaml(path: Path) -> Any:
         raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
 
 
-def validate(document: Any, schema: str, source: Path) -> None:
+def validate(document: Any, schema: str, source: Path | str) -> None:
     """Check `document` against `workflow/schemas/<schema>.schema.yaml`; ConfigError names the key."""
     import jsonschema
 
@@ -97,13 +98,29 @@ def validate(document: Any, schema: str, source: Path) -> None:
 @cache
 def _validator(schema: str) -> Any:
     import jsonschema
-    from referencing import Registry, Resource
+    from referencing import Registry
+    from referencing.jsonschema import DRAFT202012
 
     schemas = {p.name: yaml.safe_load(p.read_text()) for p in paths.SCHEMAS.glob("*.schema.yaml")}
+    for content in schemas.values():
+        del content["$schema"]  # behind a reference it would bring back the validator without ours
     registry: Any = Registry().with_resources(
-        (name, Resource.from_contents(content)) for name, content in schemas.items()
+        (name, DRAFT202012.create_resource(content)) for name, content in schemas.items()
     )
-    return jsonschema.Draft202012Validator(schemas[f"{schema}.schema.yaml"], registry=registry)
+    base = jsonschema.Draft202012Validator
+    types = base.TYPE_CHECKER.redefine_many({"integer": _is_integer, "number": _is_number})
+    strict = jsonschema.validators.extend(base, type_checker=types)
+    return strict(schemas[f"{schema}.schema.yaml"], registry=registry)
+
+
+def _is_integer(_checker: Any, value: Any) -> bool:
+    """JSON calls 16.0 an integer, but it is another configuration than 16."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(checker: Any, value: Any) -> bool:
+    """Finite: YAML has .inf and .nan."""
+    return _is_integer(checker, value) or (isinstance(value, float) and math.isfinite(value))
 
 
 @cache
@@ -112,6 +129,7 @@ def protocol(folder: Path = paths.CONFIG) -> dict[str, Entry]:
     path = folder / "protocol.yaml"
     document = read_yaml(path)
     validate(document, "protocol", path)
+    _check_values(document, path)
     return {
         f"{section}.{name}": Entry(
             key=f"{section}.{name}", by_dataset=raw.get("for", {}), **_without(raw, "for")
@@ -119,6 +137,18 @@ def protocol(folder: Path = paths.CONFIG) -> dict[str, Entry]:
         for section in SECTIONS
         for name, raw in document[section].items()
     }
+
+
+def _check_values(document: Mapping[str, Mapping[str, Any]], path: Path) -> None:
+    """Every key there is, and every value, by dataset too, of the type that a study may give it."""
+    for section, known in _validator("values").schema["properties"].items():
+        for name, raw in document[section].items():
+            for value in (raw["value"], *raw.get("for", {}).values()):
+                validate({section: {name: value}}, "values", path)
+            for dataset in raw.get("for", {}):
+                lookup(f"dataset in {path}", DATASETS, dataset)
+        if missing := known["properties"].keys() - document[section].keys():
+            raise ConfigError(f"{path}: {section} lacks {', '.join(sorted(missing))}")
 
 
 def _without(raw: Mapping[str, Any], key: str) -> dict[str, Any]:
@@ -132,7 +162,7 @@ def study_names(folder: Path = paths.CONFIG) -> list[str]:
 
 @cache
 def load_study(name: str, folder: Path = paths.CONFIG) -> Study:
-    """Read and validate a study; ConfigError for an unknown name, key, type or data set."""
+    """Read and validate a study; ConfigError for an unknown name, key, type or dataset."""
     if name not in study_names(folder):
         raise ConfigError(f"unknown study '{name}': choose one of {', '.join(study_names(folder))}")
     path = folder / f"{name}.yaml"
@@ -142,7 +172,7 @@ def load_study(name: str, folder: Path = paths.CONFIG) -> Study:
         raise ConfigError(f"{path}: study is '{raw['study']}', but the file says '{name}'")
     used = [d for table in raw["tables"].values() for d in table["datasets"]]
     for dataset in [*raw["datasets"], *used]:
-        lookup("data set", DATASETS, dataset)
+        lookup("dataset", DATASETS, dataset)
     _check_used(path, used, raw["datasets"])
     return Study(
         name=name,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from patchvae import paths
-from patchvae.config import Scalar, Study, load_study
+from patchvae.config import Scalar, Study, load_study, validate
 from patchvae.errors import ConfigError
 from patchvae.registry import ARCHITECTURES, DATASETS, MODELS, PROBES, Architecture, lookup
 from patchvae.results import digest_of
@@ -43,7 +43,7 @@ class Run:
     def parse(cls, name: str) -> "Run":
         """The inverse of `name`; also takes a path below `results/<study>/runs/`."""
         text = re.sub(r"^results/([^/]+)/runs/", r"\1/", name.rstrip("/"))
-        match = re.fullmatch(r"([^/]+)/([^/]+)/([^/]+)/([^/]+)/seed(\d+)(?:/.*)?", text)
+        match = re.fullmatch(r"([^/]+)/([^/]+)/([^/]+)/([^/]+)/seed(0|[1-9][0-9]*)(?:/.*)?", text)
         if match is None:
             raise ConfigError(
                 f"'{name}' names no run: expected <study>/<dataset>/<model>/<variant>/seed<k>"
@@ -65,7 +65,7 @@ def format_variant(architecture: Architecture, values: Mapping[str, Scalar]) -> 
 
 
 def parse_variant(architecture: Architecture, text: str) -> dict[str, Scalar]:
-    """The inverse of `format_variant`; ConfigError when the text is not in its canonical form."""
+    """The inverse of `format_variant`; ConfigError for another spelling or a value out of range."""
     pattern = "-".join(rf"{prefix}(\d+(?:\.\d+)?)" for prefix, _ in architecture.variant)
     match = re.fullmatch(pattern or NO_VARIANT, text)
     keys = [key for _, key in architecture.variant]
@@ -75,6 +75,7 @@ def parse_variant(architecture: Architecture, text: str) -> dict[str, Scalar]:
             for key, raw in zip(keys, match.groups(), strict=True)
         }
         if format_variant(architecture, values) == text:
+            validate({"model": values}, "values", f"variant {text}")
             return values
     form = "-".join(f"{prefix}<{key}>" for prefix, key in architecture.variant) or NO_VARIANT
     raise ConfigError(f"'{text}' is no variant of {architecture.name}: expected {form}")
@@ -96,7 +97,7 @@ def variant_of(study: Study, dataset: str, model: str, overrides: Mapping[str, S
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which images: the data set, its published size and classes, and the study's subset."""
+    """Which images: the dataset, its published size and classes, and the study's subset."""
 
     dataset: str
     size: int
