@@ -66,7 +66,7 @@ def test_unknown_keys_and_wrong_types_are_refused(
 
 def test_an_unknown_data_set_is_refused_with_what_there_is(project: Path) -> None:
     edit(project / "config" / "tiny.yaml", "  parts32: {train", "  parts33: {train")
-    with pytest.raises(ConfigError, match=r"unknown data ?set 'parts33'.*parts32"):
+    with pytest.raises(ConfigError, match=r"unknown dataset 'parts33'.*parts32"):
         load_study("tiny")
 
 
