@@ -51,7 +51,7 @@ class Writer:
                 ) from None
 
     def put(self, name: str, start: int, block: np.ndarray) -> None:
-        """Store `block` from row `start` on; mapped only meanwhile, to keep resident memory flat."""
+        """Store `block` from row `start` on; mapped only meanwhile, so that memory stays flat."""
         array = np.load(self.path(name), mmap_mode="r+")
         array[start : start + len(block)] = block
         array.flush()
