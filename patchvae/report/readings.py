@@ -1,0 +1,67 @@
+"""The readings A1-A18 for people: docs/readings.md and a table on a terminal."""
+
+from typing import TYPE_CHECKING
+
+from patchvae.config import protocol
+from patchvae.paper.published import accuracy
+from patchvae.paper.readings import Reading, readings
+from patchvae.report.protocol import show
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+INTRODUCTION = """# Readings
+
+What the paper's text leaves open, prints two ways or contradicts, and how it is read here. This page is
+made by `patchvae readings --markdown > docs/readings.md` from
+[`patchvae/paper/readings.yaml`](../patchvae/paper/readings.yaml).
+
+*Settled by* names who decides: *paper* (another place in it), *release* (the authors' public code), or
+*ours*. Tables and the comparison mark the numbers that depend on a reading that is ours. The keys are
+those of [protocol.md](protocol.md): a study that sets one reads the paper differently. Where there is
+none, the reading is part of the code.
+"""
+
+
+def numbers_behind(reading: Reading) -> int:
+    """How many of the 128 published accuracies depend on a reading."""
+    return sum(reading.concerns(key) for key in accuracy())
+
+
+def _keys(reading: Reading) -> str:
+    return ", ".join(f"`{key}` = {show(protocol()[key].value)}" for key in reading.keys) or "none"
+
+
+def _cells(reading: Reading) -> str:
+    numbers = numbers_behind(reading)
+    patterns = ", ".join(f"`{pattern}`" for pattern in reading.cells)
+    return f"{numbers} of {len(accuracy())}" + (f" ({patterns})" if patterns else "")
+
+
+def render_markdown() -> str:
+    """docs/readings.md."""
+    lines = [INTRODUCTION]
+    for reading in readings().values():
+        lines += [
+            f"## {reading.id}: {reading.where}",
+            "",
+            reading.what,
+            "",
+            f"- Reading: {reading.reading}",
+            f"- Settled by: {reading.origin}",
+            f"- Keys: {_keys(reading)}",
+            f"- Published accuracies that depend on it: {_cells(reading)}",
+            "",
+        ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def render_terminal(console: "Console") -> None:
+    """One row a reading."""
+    from rich.table import Table
+
+    grid = Table("reading", "where", "read as", "settled by", "numbers", title="Readings A1-A18")
+    for reading in readings().values():
+        count = str(numbers_behind(reading))
+        grid.add_row(reading.id, reading.where, reading.reading, reading.origin, count)
+    console.print(grid)
