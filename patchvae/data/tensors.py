@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from patchvae.data.store import Prepared
-from patchvae.runtime import derive_seed
+from patchvae.seeds import derive_seed
 
 
 @dataclass(frozen=True)
