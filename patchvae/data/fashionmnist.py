@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from patchvae.data.originals import check_md5, locate, require
+from patchvae.data.originals import locate, require
 from patchvae.data.writer import Writer
 from patchvae.errors import DataError
 from patchvae.registry import Dataset
