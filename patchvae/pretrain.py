@@ -17,7 +17,8 @@ from patchvae.models import build
 from patchvae.models.base import Phase, Terms, Unsupervised
 from patchvae.results import digest_of, write_result, write_text
 from patchvae.runs import PretrainConfig, PretrainSettings
-from patchvae.runtime import Options, derive_seed, now, pick_device, provenance, stop_on_signal
+from patchvae.runtime import Options, now, pick_device, provenance, stop_on_signal
+from patchvae.seeds import derive_seed
 from patchvae.sources import pretrain_source
 
 

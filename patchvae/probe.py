@@ -26,8 +26,9 @@ from patchvae.nn.head import Head
 from patchvae.nn.trunk import Trunk
 from patchvae.results import digest_of, read_result, write_bytes, write_result, write_text
 from patchvae.runs import ProbeConfig, ProbeSettings
-from patchvae.runtime import Options, derive_seed, now, pick_device, provenance, stop_on_signal
+from patchvae.runtime import Options, now, pick_device, provenance, stop_on_signal
 from patchvae.schedules import step_lr
+from patchvae.seeds import derive_seed
 from patchvae.sources import probe_source
 
 EVAL_BATCH = 512
@@ -184,7 +185,7 @@ def probe(config: ProbeConfig, options: Options) -> dict[str, Any]:
     data = open_dataset(config.encoder.data.dataset, options.data)
     if data.digest != encoder["data_digest"]:
         raise CheckpointError(
-            f"{config.run.name} was pretrained on other images than the data set now prepared:"
+            f"{config.run.name} was pretrained on other images than the dataset now prepared:"
             " run its pretraining again"
         )
     torch.manual_seed(derive_seed(config.run.seed, "probe", "init"))

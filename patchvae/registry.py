@@ -100,6 +100,10 @@ _ARCHITECTURES = (
     ),
 )
 
+ADVERSARIAL = (
+    "patchvae.models.adversarial:Adversarial"  # around a VAE: one more module, no more rows
+)
+
 _MODELS = (
     Model("beta-vae", "beta-vae", r"$\beta$-VAE", "l2"),
     Model("beta-vae-lw", "beta-vae", r"$\beta$-VAE + $L_w$", "lw"),

@@ -1,4 +1,4 @@
-"""The machine: device, threads, seeds, requests to stop, and the provenance written into every result."""
+"""The machine: device, threads, requests to stop, and the provenance written into every result."""
 
 import os
 import platform
@@ -44,14 +44,6 @@ def pick_device(name: str) -> Any:
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device 'cuda' was asked for, but PyTorch sees no GPU: use --device cpu")
     return torch.device(name)
-
-
-def derive_seed(*words: int | str) -> int:
-    """A 63-bit seed from a path of words; different words give independent streams."""
-    import numpy as np
-
-    entropy = [int.from_bytes(str(word).encode(), "little") for word in words]
-    return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1)
 
 
 @dataclass

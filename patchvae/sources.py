@@ -10,7 +10,7 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
-from patchvae.registry import ARCHITECTURES, DATASETS, MODELS
+from patchvae.registry import ADVERSARIAL, ARCHITECTURES, DATASETS, MODELS, lookup
 
 PACKAGE = Path(__file__).parent
 PLUMBING = frozenset(
@@ -89,16 +89,18 @@ def source_digest(*roots: str) -> str:
 
 
 def prepare_source(dataset: str) -> str:
-    """Code that decides a data set's bytes."""
-    return source_digest(DATASETS[dataset].import_path)
+    """Code that decides a dataset's bytes."""
+    return source_digest(lookup("dataset", DATASETS, dataset).import_path)
 
 
 def pretrain_source(model: str) -> str:
     """Code that decides a run's weights."""
-    facts = MODELS[model]
-    target = ARCHITECTURES[facts.architecture].target.split(":")[0]
-    wrapper = ("patchvae.models.adversarial",) if facts.adversarial else ()
-    return source_digest("patchvae.pretrain", target, *wrapper)
+    facts = lookup("model", MODELS, model)
+    targets = (
+        ARCHITECTURES[facts.architecture].target,
+        *((ADVERSARIAL,) if facts.adversarial else ()),
+    )
+    return source_digest("patchvae.pretrain", *(target.split(":")[0] for target in targets))
 
 
 def probe_source() -> str:
