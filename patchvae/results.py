@@ -35,9 +35,10 @@ def write_bytes(path: Path, content: bytes) -> None:
 
     A full disk raises ResourceError and leaves the old file whole.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    name = ""
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
@@ -79,11 +80,12 @@ def read_result(path: Path, kind: str, check_files: bool = True) -> dict[str, An
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
         claimed = body.pop("digest")
+        found = digest_of(body)
     except FileNotFoundError:
         raise CheckpointError(f"{path} is missing: run its job first") from None
     except (ValueError, KeyError, AttributeError, TypeError):
         raise CheckpointError(f"{path} is truncated or not a result: {remedy}") from None
-    if digest_of(body) != claimed:
+    if found != claimed:
         raise CheckpointError(f"{path} was altered after it was written: {remedy}")
     if body.get("kind") != kind or body.get("schema") != SCHEMA:
         raise CheckpointError(f"{path} is not a result of kind '{kind}', schema {SCHEMA}: {remedy}")
