@@ -119,7 +119,16 @@ class Loop:
             self.totals[name] = self.totals[name] + term if name in self.totals else term
 
     def end_epoch(self, row: Row) -> None:
-        """Close the epoch: its averages and `row` join the history."""
+        """Close the epoch: its averages and `row` join the history.
+
+        DivergedError when the last step, whose loss nobody computes, broke the weights.
+        """
+        for name, value in self.module.state_dict().items():
+            if not torch.isfinite(value).all():
+                raise DivergedError(
+                    f"{self.title}: {name} is not finite after epoch {self.epoch + 1};"
+                    " lower the learning rate or look at the data"
+                )
         means = {name: total.item() / self.n_steps for name, total in self.totals.items()}
         self.history.append({"epoch": self.epoch + 1, **means, **row})
         self.epoch, self.step, self.totals = self.epoch + 1, 0, {}
