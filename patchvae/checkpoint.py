@@ -5,6 +5,7 @@ import io
 import re
 import shutil
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -35,6 +36,14 @@ def load_weights(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path} is missing: run its job first") from None
     except SafetensorError as error:
         raise CheckpointError(f"{path} is no whole safetensors file ({error}): delete it") from None
+
+
+def _unpack(path: Path, content: bytes) -> dict[str, Any]:
+    try:
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except (UnpicklingError, RuntimeError, EOFError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"{path} is no training state ({reason}): delete it") from None
 
 
 class StateStore:
@@ -70,7 +79,7 @@ class StateStore:
             assert match is not None
             content = path.read_bytes()
             if hashlib.sha256(content).hexdigest() == match[2]:
-                return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+                return _unpack(path, content)
             warn(f"{path} is broken (its SHA-256 is not the one in its name): left out")
         return None
 
