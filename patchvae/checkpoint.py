@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import re
 import shutil
 from pathlib import Path
@@ -16,13 +17,16 @@ from patchvae.results import write_bytes
 
 
 def save_weights(path: Path, module: nn.Module, metadata: dict[str, str]) -> None:
-    """Write a module's state dict as safetensors; the same weights give the same bytes."""
+    """Write a module's state dict as safetensors; the same weights give the same bytes.
+
+    The metadata is one entry, since safetensors writes several in an order drawn at random.
+    """
     from safetensors.torch import save
 
     state = {
         name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()
     }
-    write_bytes(path, save(state, metadata))
+    write_bytes(path, save(state, {"patchvae": json.dumps(metadata, sort_keys=True)}))
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
