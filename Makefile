@@ -6,7 +6,7 @@ INSTALLED := .venv/installed
 # one thread a process: parallel jobs of one thread each beat one job with all cores
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo fashion fashion-quick pdf test lint format clean help
+.PHONY: venv demo fashion fashion-quick pdf test lint format clean help
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -17,6 +17,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[slurm,dev]'
 	@touch $@
+
+venv: $(INSTALLED) ## set up .venv, nothing else
 
 demo: $(INSTALLED) ## every table in miniature on embedded images, minutes on two cores
 	$(BIN)/snakemake demo

@@ -14,7 +14,7 @@ PARTS = ("Snakefile", "workflow", "config", "profiles", "patchvae", "environment
 TINY = """
 study: tiny
 title: a test
-seeds: [0, 1]
+seeds: [0]
 datasets: {parts32: {train: 64, test: 100}}
 protocol:
   pretrain: {epochs: 1, batch_size: 32}

@@ -1,10 +1,13 @@
 """What the rules share: studies, artefact names and the digests that decide what is rerun."""
 
 import os
+import signal
 import sys
+import threading
 from functools import wraps
 from pathlib import Path
 
+import psutil
 from snakemake.exceptions import WorkflowError
 
 from patchvae import paths, sources
@@ -23,6 +26,25 @@ os.environ["PATH"] = os.pathsep.join(
 
 envvars:
     "PATH",
+
+
+def forward_sigterm():
+    """Pass SIGTERM on to the training: with proctrack/cgroup Slurm signals the first process only."""
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    signal.set_wakeup_fd(write)
+
+    def forward():
+        while number := os.read(read, 1):
+            if number[0] == signal.SIGTERM:
+                for child in psutil.Process().children(recursive=True):
+                    child.send_signal(signal.SIGTERM)
+
+    threading.Thread(target=forward, daemon=True).start()
+
+
+if "SLURM_JOB_ID" in os.environ:
+    forward_sigterm()
 
 
 # Where the paper's own study lies at the top (tables/table1.tex), no wildcard names it.

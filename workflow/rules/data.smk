@@ -13,4 +13,4 @@ rule prepare:
     params:
         source=clear(lambda w: sources.prepare_source(w.dataset)),
     shell:
-        "python -m patchvae prepare {wildcards.dataset:q} --stamp {output:q} 2> {log:q}"
+        "exec python -m patchvae prepare {wildcards.dataset:q} --stamp {output:q} 2> {log:q}"

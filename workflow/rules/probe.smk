@@ -21,5 +21,5 @@ rule probe:
         source=lambda w: sources.probe_source(),
         folder=subpath(input[0], ancestor=2),
     shell:
-        "python -m patchvae probe {params.folder:q} {wildcards.probe} --expect {params.config}"
+        "exec python -m patchvae probe {params.folder:q} {wildcards.probe} --expect {params.config}"
         " --threads {threads} > {log:q} 2>&1"
