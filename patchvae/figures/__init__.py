@@ -1,0 +1,1 @@
+"""Figures: each module computes plain data (`compute`) and draws them (`draw`); docs/figures.md."""

@@ -1,0 +1,99 @@
+"""Trained networks and the images they are shown, for the figures that need them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from patchvae import paths
+from patchvae.checkpoint import load_weights
+from patchvae.data.store import Prepared, open_dataset
+from patchvae.data.tensors import scale
+from patchvae.errors import CheckpointError, ConfigError
+from patchvae.models import build
+from patchvae.models.adversarial import Adversarial
+from patchvae.models.base import Unsupervised
+from patchvae.models.bigan import BiGAN
+from patchvae.models.patchvae import PatchVAE
+from patchvae.results import read_result
+from patchvae.runs import PretrainConfig, Run, resolve_run
+from patchvae.runtime import Options, pick_device
+
+BATCH = 256
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run's network in eval mode, its configuration and the images it was trained on."""
+
+    config: PretrainConfig
+    model: Unsupervised
+    data: Prepared
+    device: torch.device
+
+
+def load_trained(run: Run, options: Options) -> Trained:
+    """The network of a run, without an adversarial wrapper.
+
+    CheckpointError when its files are missing, altered, of another configuration or other images.
+    """
+    torch.set_num_threads(options.threads)
+    config, device = resolve_run(run), pick_device(options.device)
+    path = run.pretrain / paths.METRICS
+    metrics = read_result(path, "pretrain")
+    if metrics["config_digest"] != config.digest:
+        raise CheckpointError(
+            f"{path} was made with another configuration: run its job again (snakemake does)"
+        )
+    data = open_dataset(run.dataset, options.data)
+    if metrics["data_digest"] != data.digest:
+        raise CheckpointError(
+            f"{run.name} was pretrained on other images than the dataset now prepared:"
+            " run its pretraining again"
+        )
+    model = build(config)
+    model.load_state_dict(load_weights(run.pretrain / paths.MODEL))
+    return Trained(config, unwrap(model).to(device).eval(), data, device)
+
+
+def unwrap(model: Unsupervised) -> Unsupervised:
+    """The VAE inside an adversarial training, or the model itself."""
+    return model.vae if isinstance(model, Adversarial) else model
+
+
+def load_parts(run: Run, options: Options) -> tuple[Trained, PatchVAE]:
+    """A run that has parts; ConfigError for another model."""
+    trained = load_trained(run, options)
+    if not isinstance(trained.model, PatchVAE):
+        raise ConfigError(f"{run.name} has no parts: choose a run of a PatchVAE")
+    return trained, trained.model
+
+
+def batches(trained: Trained, split: str, limit: int | None) -> Iterator[tuple[np.ndarray, Tensor]]:
+    """Indices (b,) and images (b, 3, H, W) in [-1, 1] of a split in order, one batch in memory."""
+    pixels, index = trained.data.images(split), trained.data.subset_indices(split, limit)
+    for start in range(0, len(index), BATCH):
+        chosen = index[start : start + BATCH]
+        block = torch.from_numpy(np.ascontiguousarray(pixels[chosen])).to(trained.device)
+        yield chosen, scale(block)
+
+
+def held_out(trained: Trained, count: int) -> Tensor:
+    """`count` test images of the study, of as many classes as can be: (count, 3, H, W)."""
+    chosen = trained.data.subset_indices("test", count)
+    return scale(torch.from_numpy(trained.data.images("test")[chosen]).to(trained.device))
+
+
+def reconstruct(model: Unsupervised, x: Tensor) -> Tensor:
+    """x_hat of a VAE in eval mode, or G(E(x)) of a BiGAN."""
+    if isinstance(model, BiGAN):
+        return model.decoder(model.encode(x))
+    x_hat: Tensor = model(x)[0]
+    return x_hat
+
+
+def to_pixels(x: Tensor) -> np.ndarray:
+    """(B, C, H, W) in [-1, 1] -> float32 (B, H, W, C) in [0, 1], as drawn."""
+    return x.add(1).div(2).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy()

@@ -1,0 +1,28 @@
+"""Test images and what each model of Table 1 makes of them, in eval mode."""
+
+import torch
+
+from patchvae.figures.canvas import title_of
+from patchvae.figures.catalogue import Target
+from patchvae.figures.gallery import Gallery, draw_gallery
+from patchvae.figures.inputs import figure_runs
+from patchvae.figures.networks import held_out, load_trained, reconstruct, to_pixels
+from patchvae.registry import DATASETS
+from patchvae.runtime import Options
+
+COUNT = 8
+
+draw = draw_gallery
+
+
+@torch.no_grad()
+def compute(target: Target, options: Options) -> Gallery:
+    """The same `COUNT` test images for every model, of as many classes as can be."""
+    rows, subject = {}, ""
+    for run in figure_runs(target):
+        trained = load_trained(run, options)
+        x = held_out(trained, COUNT)
+        rows["test image"] = to_pixels(x)
+        rows[title_of(run.model)] = to_pixels(reconstruct(trained.model, x))
+        subject = f"{DATASETS[run.dataset].title}, seed {run.seed}"
+    return Gallery(subject, rows)

@@ -1,0 +1,111 @@
+"""Training curves of Table 1's runs, from their history.csv."""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from patchvae import paths
+from patchvae.errors import CheckpointError
+from patchvae.figures.canvas import axes_grid, hide_unused, new_figure, title_of
+from patchvae.figures.catalogue import Target
+from patchvae.figures.inputs import figure_runs
+from patchvae.registry import DATASETS, MODELS
+from patchvae.results import read_result
+from patchvae.runs import Run, resolve_run
+from patchvae.runtime import Options
+
+# panel title -> the columns of history.csv that it shows; None: each has its own line style
+PANELS = {
+    "reconstruction": ("recon",),
+    "KL of $z$ or of appearance": ("kl", "kl_app"),
+    "KL of visibility": ("kl_vis",),
+    "encoder, generator": ("adversarial", "encoder", "generator"),
+    "discriminator": ("discriminator",),
+}
+COLOURS = {"beta-vae": "C0", "patchvae": "C1", "bigan": "C2"}
+LINES = {"": "-", "-lw": "--", "-gan": "-.", "-gan-lw": ":"}
+
+
+@dataclass(frozen=True)
+class History:
+    """One run: its recorded terms by epoch."""
+
+    run: Run
+    epochs: list[float]
+    terms: dict[str, list[float]]
+
+
+@dataclass(frozen=True)
+class Training:
+    """Every run of Table 1."""
+
+    subject: str
+    histories: list[History]
+
+
+def read_history(run: Run) -> History:
+    """history.csv of a run, after its digest; CheckpointError when it is of another configuration."""
+    metrics = read_result(run.pretrain / paths.METRICS, "pretrain")
+    if metrics["config_digest"] != resolve_run(run).digest:
+        raise CheckpointError(
+            f"{run.pretrain / paths.METRICS} was made with another configuration: run its job again"
+            " (snakemake does)"
+        )
+    with (run.pretrain / paths.HISTORY).open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    terms = {name: [float(row[name]) for row in rows] for name in rows[0] if name != "epoch"}
+    return History(run, [float(row["epoch"]) for row in rows], terms)
+
+
+def compute(target: Target, options: Options) -> Training:
+    """The histories of all seeds."""
+    histories = [read_history(run) for run in figure_runs(target)]
+    return Training("Means over each epoch; one line a seed", histories)
+
+
+def draw(data: Training) -> Figure:
+    """A row of panels a dataset; colour tells the family, line style the loss."""
+    datasets = list(dict.fromkeys(history.run.dataset for history in data.histories))
+    rows = 2 * len(datasets)
+    figure = new_figure(1.35 * rows + 0.2)
+    axes = axes_grid(figure, rows, 3)
+    for k, dataset in enumerate(datasets):
+        panels = axes[2 * k : 2 * k + 2].flatten()
+        for axis, (title, columns) in zip(panels, PANELS.items(), strict=False):
+            for history in (h for h in data.histories if h.run.dataset == dataset):
+                _lines(axis, history, columns)
+            axis.set_title(title)
+            axis.set_yscale("log")
+            axis.set_xlabel("epoch")
+        panels[0].set_ylabel(DATASETS[dataset].title)
+        hide_unused(panels[len(PANELS) :])
+        handles = {h.run.model: line for h, line in _handles(data, dataset)}
+        panels[len(PANELS)].legend(
+            list(handles.values()), [title_of(m) for m in handles], loc="center", fontsize=6
+        )
+    return figure
+
+
+def _style(model: str) -> dict[str, Any]:
+    family = MODELS[model].architecture
+    return {"color": COLOURS[family], "ls": LINES[model.removeprefix(family)]}
+
+
+def _lines(axis: Axes, history: History, columns: tuple[str, ...]) -> None:
+    for column in columns:
+        if column in history.terms:
+            single = "o" if len(history.epochs) == 1 else ""
+            axis.plot(
+                history.epochs, history.terms[column], marker=single, **_style(history.run.model)
+            )
+
+
+def _handles(data: Training, dataset: str) -> Iterator[tuple[History, Line2D]]:
+    for history in data.histories:
+        if history.run.dataset == dataset:
+            yield history, Line2D([], [], **_style(history.run.model))

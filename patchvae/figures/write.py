@@ -1,0 +1,30 @@
+"""From a name to files: computes a figure's data, draws them, writes PDF, PNG and what lies beside."""
+
+from importlib import import_module
+from pathlib import Path
+
+from patchvae.figures.catalogue import Target, figure_names
+from patchvae.results import write_text
+from patchvae.runtime import Options
+
+__all__ = ["figure_names", "write_figure"]
+
+
+def write_figure(study: str, name: str, options: Options) -> list[Path]:
+    """Write `figures/[<study>/]<name>.{pdf,png}`; `name` may lead to a run or dataset (catalogue.py).
+
+    A figure that also tabulates what it shows writes those files too. CheckpointError when a result
+    is missing, altered or of another configuration.
+    """
+    from patchvae.figures import canvas
+
+    target = Target.parse(f"{study}/{name}")
+    module = import_module(target.figure.module)
+    data = module.compute(target, options)
+    with canvas.style():
+        written = canvas.save(module.draw(data), target, data.subject)
+    if hasattr(module, "tabulate"):
+        for path, text in module.tabulate(data, target).items():
+            write_text(path, text)
+            written.append(path)
+    return written

@@ -1,0 +1,94 @@
+"""A small study with trained runs and made-up cells, shared by the tests of figures."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from patchvae import config, specs
+from patchvae.paper.published import CellKey
+from patchvae.report.cells import cell_config_digest
+from patchvae.results import write_result
+from patchvae.runtime import Options
+from patchvae.specs import Cell
+
+REPO = Path(__file__).resolve().parents[2]
+SMALL = """\
+study: small
+title: a test of figures
+seeds: [0]
+datasets:
+  parts32: {train: 120, test: 40}
+protocol:
+  model: {latent_dim: 8, num_parts: 6, part_dim: 2}
+  pretrain: {epochs: 2, batch_size: 40, lr: 1.0e-3}
+tables:
+  table1:
+    datasets: [parts32]
+    without: [beta-vae-lw, beta-vae-gan, beta-vae-gan-lw, patchvae-lw, patchvae-gan, bigan, imagenet-pretrained]
+    extra: [{model: random, reference: true}]
+  table3: {datasets: [parts32]}
+  table5: {datasets: [parts32]}
+"""
+
+
+def forget_configs() -> None:
+    """Drop what was read from another folder's config/."""
+    for cached in (config.protocol, config.load_study, specs.read_spec, specs.load_table):
+        cached.cache_clear()
+
+
+def make_cells(
+    cells: list[Cell], n_test: int = 400, published: dict[CellKey, float] | None = None
+) -> None:
+    """Cells with known numbers: the i-th has mean 20 + i / 2, or each the published one."""
+    for i, cell in enumerate(cells):
+        paper = (published or {}).get(CellKey(cell.table, cell.row.key, cell.column_key))
+        mean = 20 + i / 2 if paper is None else paper
+        document = {
+            "mean": mean,
+            "interval": [mean - 1, mean + 2],
+            "values": [mean - 0.1, mean + 0.1],
+            "n_test": n_test,
+            "paper": paper,
+            "config_digest": cell_config_digest(cell),
+        }
+        write_result(cell.path, "cell", document)
+
+
+@pytest.fixture
+def write_cells() -> Callable[..., None]:
+    """`make_cells`, for the current folder."""
+    return make_cells
+
+
+@pytest.fixture(scope="package")
+def trained(tmp_path_factory: pytest.TempPathFactory, parts_root: Path) -> tuple[Path, Options]:
+    """A folder in which the study `small` has its Table 1 runs trained and its cells written."""
+    from patchvae.figures.inputs import model_runs
+    from patchvae.pretrain import pretrain
+    from patchvae.runs import resolve_run
+
+    folder = tmp_path_factory.mktemp("figures") / "project"
+    shutil.copytree(REPO / "config", folder / "config")
+    (folder / "config" / "small.yaml").write_text(SMALL)
+    options = Options(device="cpu", data=parts_root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        forget_configs()
+        for runs in model_runs("small", "parts32").values():
+            pretrain(resolve_run(runs[0]), options)
+        for name in ("table1", "table3", "table5"):
+            make_cells(specs.load_table("small", name).cells())
+    forget_configs()
+    return folder, options
+
+
+@pytest.fixture
+def studio(trained: tuple[Path, Options], monkeypatch: pytest.MonkeyPatch) -> Iterator[Options]:
+    """That folder as the current one; gives the options to draw with."""
+    monkeypatch.chdir(trained[0])
+    forget_configs()
+    yield trained[1]
+    forget_configs()
