@@ -145,7 +145,7 @@ def params() -> None:
     from patchvae.report.parameters import compare_counts
 
     rows = compare_counts()
-    grid = Grid("table", "network", "data set", "paper", "ours", "")
+    grid = Grid("table", "network", "dataset", "paper", "ours", "")
     for key, published, ours in rows:
         same = "equal" if ours == published else f"differs by {ours - published:+,}"
         grid.add_row(key.table, key.row, key.column, f"{published:,}", f"{ours:,}", same)
@@ -159,7 +159,7 @@ def params() -> None:
 @cli.command()
 @click.option("--markdown", is_flag=True, help="docs/protocol.md")
 @click.option("--study", default="paper", show_default=True)
-@click.option("--dataset", help="one data set of the study")
+@click.option("--dataset", help="one dataset of the study")
 def protocol(markdown: bool, study: str, dataset: str | None) -> None:
     """Print every protocol key: value, source, section and reading."""
     from patchvae.report.protocol import render_markdown, render_terminal

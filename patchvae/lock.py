@@ -92,7 +92,10 @@ def _clear_stale(path: Path) -> None:
         who = f"{holder['host']} process {holder['pid']}"
         if holder.get("job"):
             who += f" job {holder['job']}"
-        reason = _gone(path, holder)
+        try:
+            reason = _gone(path, holder)
+        except FileNotFoundError:  # released meanwhile
+            return
         if not reason:
             raise LockedError(
                 f"{path.stem} is being computed by {who} since {holder['since']}: wait for it or"

@@ -23,7 +23,7 @@ PROBE_FILES = (METRICS, PREDICTIONS, RESOLVED, HISTORY)
 
 
 def prepared(dataset: str) -> Path:
-    """The copy of a data set's manifest that tells the DAG that it is prepared."""
+    """The copy of a dataset's manifest that tells the DAG that it is prepared."""
     return RESULTS / "datasets" / f"{dataset}.json"
 
 

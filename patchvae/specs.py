@@ -27,7 +27,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a data set: a probe and a metric."""
+    """A column of a dataset: a probe and a metric."""
 
     key: str
     label: str
@@ -45,7 +45,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of a study: the specification with the study's data sets and rows."""
+    """A table of a study: the specification with the study's datasets and rows."""
 
     name: str
     study: str

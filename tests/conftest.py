@@ -1,4 +1,4 @@
-"""Shared fixtures: a small study in a folder of its own, and a prepared data set to train on."""
+"""Shared fixtures: a small study in a folder of its own, and a prepared dataset to train on."""
 
 import os
 import shutil
@@ -18,11 +18,11 @@ study: tiny
 title: a test
 seeds: [0, 1]
 datasets:
-  parts32: {train: 80, test: 40}
+  parts32: {train: 40, test: 40}
 protocol:
   model: {latent_dim: 8, num_parts: 4, part_dim: 2}
-  pretrain: {epochs: 2, batch_size: 16, lr: 1.0e-3}
-  probe: {epochs: 4, batch_size: 16, lr_step: 2, hidden: 32}
+  pretrain: {epochs: 2, batch_size: 8, lr: 1.0e-3}
+  probe: {epochs: 4, batch_size: 8, lr_step: 2, hidden: 32}
 tables:
   table1:
     datasets: [parts32]

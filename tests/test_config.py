@@ -41,8 +41,8 @@ def refused(project: Path, *words: str) -> None:
         ("lr: 1.0e-3", "lr: -1.0e-3", ["protocol.pretrain.lr"]),
         ("lr: 1.0e-3", "lr: .inf", ["protocol.pretrain.lr"]),
         ("lr: 1.0e-3", "lr: .nan", ["protocol.pretrain.lr"]),
-        ("batch_size: 16, lr:", "batch_size: 16.0, lr:", ["protocol.pretrain.batch_size"]),
-        ("batch_size: 16, lr:", "batch_size: true, lr:", ["protocol.pretrain.batch_size"]),
+        ("batch_size: 8, lr:", "batch_size: 8.0, lr:", ["protocol.pretrain.batch_size"]),
+        ("batch_size: 8, lr:", "batch_size: true, lr:", ["protocol.pretrain.batch_size"]),
         ("epochs: 2,", "epochs: 0,", ["protocol.pretrain.epochs"]),
         ("num_parts: 4", "prior_vis: 1", ["protocol.model.prior_vis"]),
         ("num_parts: 4", "prior_vis: 2/N", ["protocol.model.prior_vis"]),
@@ -51,8 +51,8 @@ def refused(project: Path, *words: str) -> None:
         ("seeds: [0, 1]", "seeds: []", ["seeds"]),
         ("seeds: [0, 1]", "seeds: [0, 0]", ["seeds"]),
         ("seeds: [0, 1]", "seeds: [-1]", ["seeds"]),
-        ("train: 80", "train: 80.5", ["datasets.parts32.train"]),
-        ("train: 80", "valid: 80", ["datasets.parts32", "valid"]),
+        ("train: 40", "train: 40.5", ["datasets.parts32.train"]),
+        ("train: 40", "valid: 80", ["datasets.parts32", "valid"]),
         ("study: tiny", "study: large", ["study is 'large'"]),
         ("study: tiny", "study: ../tiny", ["study"]),
     ],
@@ -183,13 +183,13 @@ def test_settings_as_printed(in_repo: Path) -> None:
 
 def test_the_study_and_its_data_set_override_the_protocol(project: Path) -> None:
     text = TINY.replace(
-        "{train: 80, test: 40}", "{train: 80, test: 40, protocol: {pretrain: {epochs: 7}}}"
+        "{train: 40, test: 40}", "{train: 40, test: 40, protocol: {pretrain: {epochs: 7}}}"
     )
     (project / "config" / "tiny.yaml").write_text(text)
     study = load_study("tiny")
     value = study.value("pretrain.epochs", "parts32")
     assert (value.value, value.source) == (7, "study tiny")
-    assert study.value("pretrain.batch_size", "parts32").value == 16
+    assert study.value("pretrain.batch_size", "parts32").value == 8
     assert study.value("pretrain.adam_beta1", "parts32").source == "ours"
 
 

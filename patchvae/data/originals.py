@@ -39,8 +39,8 @@ def check_md5(path: Path, expected: str, size: int | None = None) -> str:
 
 
 def insist(paths: Iterable[Path], record: Path) -> dict[str, str]:
-    """SHA-256 by file name, for files without a published digest: recorded once, then insisted on."""
-    recorded = json.loads(record.read_text()) if record.exists() else {}
+    """SHA-256 by file name, for files without a published one; DataError unless as recorded."""
+    recorded = _recorded(record)
     found = {path.name: f"sha256:{file_digest(path)}" for path in paths}
     for name, digest in found.items():
         if recorded.get(name, digest) != digest:
@@ -48,7 +48,14 @@ def insist(paths: Iterable[Path], record: Path) -> dict[str, str]:
                 f"{name} is not the file first used (SHA-256 differs from the one in {record}): "
                 "restore it, or delete the record to accept the new one"
             )
-    if recorded != {**recorded, **found}:
-        record.parent.mkdir(parents=True, exist_ok=True)
-        record.write_text(json.dumps({**recorded, **found}, indent=1, sort_keys=True) + "\n")
     return found
+
+
+def remember(digests: dict[str, str], record: Path) -> None:
+    """Record digests for `insist`, once the files have proved to be good."""
+    record.parent.mkdir(parents=True, exist_ok=True)
+    record.write_text(json.dumps({**_recorded(record), **digests}, indent=1, sort_keys=True) + "\n")
+
+
+def _recorded(record: Path) -> dict[str, str]:
+    return json.loads(record.read_text()) if record.exists() else {}

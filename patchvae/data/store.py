@@ -194,6 +194,8 @@ def _finish(writer: Writer) -> None:
         "sources": writer.sources,
         "files": {path.name: describe(path) for path in files},
     }
+    for log in writer.folder.glob("*.done"):
+        log.unlink()
     write_manifest(writer.folder, manifest)
     _sync(writer.folder)
 

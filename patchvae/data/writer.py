@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -12,6 +13,13 @@ from patchvae.errors import DataError, ResourceError
 from patchvae.registry import Dataset
 
 SPLITS = ("train", "unlabelled", "test")
+
+
+def store_rows(path: Path, start: int, block: np.ndarray) -> None:
+    """Store `block` from row `start` on; mapped only meanwhile, to keep resident memory flat."""
+    array = np.load(path, mmap_mode="r+")
+    array[start : start + len(block)] = block
+    array.flush()
 
 
 class Writer:
@@ -30,6 +38,12 @@ class Writer:
         self.report = report
         self.classes: list[str] = []
         self.sources: dict[str, str] = {}
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Images by split, as the registry says."""
+        facts = self.facts
+        return {"train": facts.train, "unlabelled": facts.unlabelled, "test": facts.test}
 
     def path(self, name: str) -> Path:
         return self.folder / f"{name}.npy"
@@ -72,33 +86,32 @@ class Writer:
 
     def check(self) -> dict[str, int]:
         """Counts by split; DataError unless counts, classes, size and labels are the registry's."""
-        facts = self.facts
-        if len(self.classes) != facts.classes:
-            self._wrong(f"{len(self.classes)} classes, not {facts.classes}")
-        expected = {"train": facts.train, "unlabelled": facts.unlabelled, "test": facts.test}
-        for split, count in expected.items():
+        if len(self.classes) != self.facts.classes:
+            self.wrong(f"{len(self.classes)} classes, not {self.facts.classes}")
+        for split, count in self.counts.items():
             if count:
                 self._check_split(split, count)
-        return expected
+        return self.counts
 
     def _check_split(self, split: str, count: int) -> None:
         size = self.facts.size
         if not self.path(split).exists():
-            self._wrong(f"no {split} images, not {count}")
+            self.wrong(f"no {split} images, not {count}")
         shape = np.load(self.path(split), mmap_mode="r").shape
         if shape[0] != count:
-            self._wrong(f"{shape[0]} {split} images, not {count}")
+            self.wrong(f"{shape[0]} {split} images, not {count}")
         if shape[1:] != (size, size, 3):
-            self._wrong(f"{split} images of shape {shape[1:]}, not {(size, size, 3)}")
+            self.wrong(f"{split} images of shape {shape[1:]}, not {(size, size, 3)}")
         if split == "unlabelled":
             return
         labels = np.load(self.path(f"{split}_labels"))
         if labels.shape != (count,):
-            self._wrong(f"{len(labels)} {split} labels, not {count}")
+            self.wrong(f"{len(labels)} {split} labels, not {count}")
         if set(np.unique(labels)) != set(range(self.facts.classes)):
-            self._wrong(f"{split} labels do not cover 0..{self.facts.classes - 1}")
+            self.wrong(f"{split} labels do not cover 0..{self.facts.classes - 1}")
 
-    def _wrong(self, what: str) -> None:
+    def wrong(self, what: str) -> NoReturn:
+        """DataError: the dataset has something that the published one has not."""
         raise DataError(
             f"dataset '{self.facts.name}' has {what}: the files given are not the published ones"
         )

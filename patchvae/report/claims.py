@@ -189,7 +189,7 @@ def _check(
     if pair[0] not in values or pair[1] not in values:
         return Check(pair, binding)
     left, right = values[pair[0]], values[pair[1]]
-    n_test = lookup("data set with a test set", images, pair[1].dataset)
+    n_test = lookup("dataset with a test set", images, pair[1].dataset)
     by = margin(right, n_test) if part.by == MARGIN else float(part.by)
     difference = round(left - right, 9)  # 13.06 - 12.06 is one point, whatever binary makes of it
     return Check(pair, binding, difference, by, PREDICATES[part.predicate][1](difference, by))

@@ -20,7 +20,7 @@ from patchvae.report.stats import Interval, Verdict, holm, kendall_tau, verdict
 from patchvae.results import read_result
 
 NOT_RUN, FAILED, DONE, UNPUBLISHED = "not run", "failed", "done", "not in the paper"
-# Fields that cells of one data set must share, or their numbers cannot stand in one table.
+# Fields that cells of one dataset must share, or their numbers cannot stand in one table.
 SHARED = {
     "data_digest": "prepared data",
     "source_digest": "source code",
@@ -146,7 +146,7 @@ def _published(study: str, key: CellKey) -> float | None:
 
 
 def _refuse_mixtures(found: Mapping[CellKey, Mapping[str, Any]], study: str, root: Path) -> None:
-    """CheckpointError naming two files of one data set that differ in what they must share."""
+    """CheckpointError naming two files of one dataset that differ in what they must share."""
     first: dict[str, CellKey] = {}
     for key, document in found.items():
         other = first.setdefault(key.dataset, key)

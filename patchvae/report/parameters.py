@@ -21,7 +21,7 @@ from patchvae.runs import Run, resolve_probe, resolve_run, variant_of
 
 MODELS = ("beta-vae", "bigan", "patchvae")
 CLASSIFIERS = ("cifar100", "indoor67", "places205")
-# the data set that stands for each published pair of tables: encoder, decoder
+# the dataset that stands for each published pair of tables: encoder, decoder
 SIZES = {"cifar100": ("table6", "table8"), "indoor67+places205": ("table7", "table9")}
 
 
@@ -156,7 +156,7 @@ def compare_counts() -> list[tuple[CellKey, int, int]]:
 
 
 def heading(network: Network) -> str:
-    """What stands above a network's column: its model, or its data set in Table 10."""
+    """What stands above a network's column: its model, or its dataset in Table 10."""
     if network.key.row == "classifier":
         facts = DATASETS[network.key.column]
         return rf"{facts.title} (${facts.size} \times {facts.size} \times 3$)"

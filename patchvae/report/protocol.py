@@ -7,7 +7,7 @@ INTRODUCTION = """# Protocol
 
 Every choice that a number depends on is one key of [`config/protocol.yaml`](../config/protocol.yaml);
 this page is made from it by `patchvae protocol --markdown > docs/protocol.md`. A study
-(`config/<study>.yaml`) overrides keys under `protocol`, for all of its data sets or for one.
+(`config/<study>.yaml`) overrides keys under `protocol`, for all of its datasets or for one.
 
 The source is *paper* (stated in the text), *release* (the authors' public code, where the text is
 silent) or *ours*. Readings A1-A18 are explained in [readings.md](readings.md).
@@ -44,7 +44,7 @@ def render_markdown() -> str:
 
 
 def render_terminal(study_name: str, dataset: str | None) -> None:
-    """The resolved values of a study for one data set, or for each of its data sets."""
+    """The resolved values of a study for one dataset, or for each of its datasets."""
     from rich.console import Console
     from rich.table import Table
 

@@ -95,7 +95,7 @@ def _entry(document: dict[str, Any], best: bool, seeds: int) -> Entry:
 
 
 def _protocol(study_name: str, datasets: tuple[str, ...]) -> str:
-    """One clause a data set: epochs and images."""
+    """One clause a dataset: epochs and images."""
     study, clauses = load_study(study_name), []
     for dataset in datasets:
         facts = DATASETS[dataset]
@@ -154,7 +154,7 @@ def _accuracy(table: Table, documents: dict[str, dict[str, Any]]) -> dict[str, s
 
 
 def _column_groups(table: Table) -> list[tuple[str, int, int]]:
-    """(data set, first column, last column) for the rules below the data sets' names."""
+    """(dataset, first column, last column) for the rules below the datasets' names."""
     k = len(table.columns)
     return [(DATASETS[d].title, 2 + i * k, 1 + (i + 1) * k) for i, d in enumerate(table.datasets)]
 

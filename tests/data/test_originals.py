@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from patchvae.data.originals import check_md5, insist, locate, require
+from patchvae.data.originals import check_md5, insist, locate, remember, require
 from patchvae.errors import DataError
 
 
@@ -37,6 +37,8 @@ def test_a_digest_is_recorded_once_and_then_insisted_on(tmp_path: Path) -> None:
     tar.write_bytes(b"one")
     first = insist([tar], record)
     assert first == {"tar": f"sha256:{hashlib.sha256(b'one').hexdigest()}"}
+    assert not record.exists()
+    remember(first, record)
     lists.touch()
     assert insist([tar, lists], record)["tar"] == first["tar"]
     tar.write_bytes(b"two")
