@@ -36,9 +36,11 @@ def now() -> str:
 
 
 def pick_device(name: str) -> Any:
-    """The torch device called `auto`, `cpu` or `cuda`; ConfigError when there is no GPU to give."""
+    """The torch device called `auto`, `cpu` or `cuda`; ConfigError for others or without a GPU."""
     import torch
 
+    if name not in ("auto", "cpu", "cuda"):
+        raise ConfigError(f"unknown device '{name}': choose one of auto, cpu or cuda")
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
