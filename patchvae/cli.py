@@ -189,7 +189,7 @@ def main() -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    print(f"patchvae: error: {message}", file=sys.stderr)
+    print(f"patchvae: error: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(code)
 
 
