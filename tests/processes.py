@@ -1,0 +1,59 @@
+"""Real `patchvae` processes that start at once: forked from a server that has imported torch."""
+
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(
+    ["patchvae.cli", "patchvae.pretrain", "patchvae.probe", "patchvae.models.patchvae"]
+)
+PATIENCE = 120.0  # seconds until a test gives a process up
+
+
+def _main(folder: Path, arguments: tuple[str, ...], log: Path) -> None:
+    os.chdir(folder)
+    handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(handle, stream)
+    sys.argv = ["patchvae", *arguments]
+    from patchvae.cli import main
+
+    main()
+
+
+class Job:
+    """`patchvae ARGUMENTS` in a folder; `log` gathers what this and earlier jobs there printed."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.folder, self.log = folder, folder / "log"
+        self.process = SERVER.Process(target=_main, args=(folder, arguments, self.log))
+        self.process.start()
+
+    def position(self) -> int:
+        """Steps done by the newest saved state."""
+        states = self.folder.glob("results/*/state/*/*.pt")
+        return max((int(path.name[:10]) for path in states), default=0)
+
+    def signal_at(self, step: int, number: signal.Signals) -> int:
+        """Send a signal once so many steps are saved; returns the exit code."""
+        end = time.monotonic() + PATIENCE
+        while self.position() < step:
+            assert self.process.is_alive(), f"ended before step {step}: {self.text()}"
+            assert time.monotonic() < end, f"never reached step {step}: {self.text()}"
+            time.sleep(0.002)
+        assert self.process.pid is not None
+        os.kill(self.process.pid, number)
+        return self.wait()
+
+    def wait(self) -> int:
+        """The exit code; negative for a signal, as in subprocess."""
+        self.process.join(PATIENCE)
+        assert self.process.exitcode is not None, f"hangs: {self.text()}"
+        return self.process.exitcode
+
+    def text(self) -> str:
+        return self.log.read_text() if self.log.exists() else ""
