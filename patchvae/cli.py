@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from patchvae import __version__, paths
-from patchvae.errors import ConfigError, ResourceError, SuiteError
+from patchvae.errors import ConfigError, SuiteError
 from patchvae.runtime import Options
 
 EPILOG = __doc__.split("\n\n")[1] if __doc__ else ""
@@ -79,10 +79,11 @@ def pretrain(run: str, expect: str | None, **options: Any) -> None:
 
     config = resolve_run(Run.parse(run))
     _check_digest(config.digest, expect)
+    from patchvae.failures import recorded
     from patchvae.lock import locked
     from patchvae.pretrain import pretrain
 
-    with locked(paths.lock(config.run.study, config.run.name)):
+    with locked(paths.lock(config.run.study, config.run.name)), recorded(config):
         pretrain(config, Options(**options))
 
 
@@ -96,10 +97,12 @@ def probe(run: str, probe: str, expect: str | None, **options: Any) -> None:
 
     config = resolve_probe(Run.parse(run), probe)
     _check_digest(config.digest, expect)
+    from patchvae.failures import recorded
     from patchvae.lock import locked
     from patchvae.probe import probe as train_probe
 
-    with locked(paths.lock(config.run.study, f"{config.run.name}/{config.name}")):
+    name = f"{config.run.name}/{config.name}"
+    with locked(paths.lock(config.run.study, name)), recorded(config):
         metrics = train_probe(config, Options(**options))
     click.echo(f"{metrics['run']} {metrics['probe']}: top-1 {metrics['top1']:.2f} %")
 
@@ -170,6 +173,77 @@ def protocol(markdown: bool, study: str, dataset: str | None) -> None:
         render_terminal(study, dataset)
 
 
+@cli.command()
+@click.option("--markdown", is_flag=True, help="docs/readings.md")
+def readings(markdown: bool) -> None:
+    """Print the readings A1-A18: what the paper leaves open and how it is read here."""
+    from rich.console import Console
+
+    from patchvae.report.readings import render_markdown, render_terminal
+
+    if markdown:
+        click.echo(render_markdown(), nl=False)
+    else:
+        render_terminal(Console())
+
+
+@cli.command()
+@click.option("--markdown", is_flag=True, help="with every cell behind each statement")
+@click.option("--claims", type=click.Path(path_type=Path), help="a file of other claims")
+def audit(markdown: bool, claims: Path | None) -> None:
+    """Check the paper against itself and our modules: counts, claims, noise floor; no training."""
+    from rich.console import Console
+
+    from patchvae.paper.claims import load_claims
+    from patchvae.report import audit as report
+
+    found = report.audit(load_claims(claims) if claims else None)
+    if markdown:
+        click.echo(report.markdown(found), nl=False)
+    else:
+        report.show(found, Console())
+
+
+@cli.command()
+@click.argument("study")
+@click.option("--claims", type=click.Path(path_type=Path), help="a file of other claims")
+def compare(study: str, claims: Path | None) -> None:
+    """Set STUDY's cells beside the paper's numbers: results/STUDY/comparison.{csv,md,html}."""
+    from rich.console import Console
+
+    from patchvae.report.compare import compare_study
+    from patchvae.report.compare_views import show, write
+
+    found = compare_study(study, claims)
+    show(found, Console())
+    for path in write(found):
+        click.echo(path)
+
+
+@cli.command()
+@click.argument("number")
+def explain(number: str) -> None:
+    """Explain NUMBER: [<study>/]<table>/<row>/<column>, a results path, or a place as in table4:2:2."""
+    from rich.console import Console
+
+    from patchvae.report.explain import explain as explanation
+    from patchvae.report.explain_view import show
+
+    show(explanation(number), Console())
+
+
+@cli.command()
+@click.argument("table", required=False)
+@click.option("--study", default="paper", show_default=True)
+def status(table: str | None, study: str) -> None:
+    """Show how far a study or one TABLE of it is, and what an edit costs."""
+    from rich.console import Console
+
+    from patchvae.report import status as report
+
+    report.show(report.status(study, table), Console())
+
+
 def main() -> None:
     """Entry point: an expected failure is one line on standard error and its exit code."""
     try:
@@ -180,12 +254,13 @@ def main() -> None:
         _fail("aborted", 130)
     except click.ClickException as error:
         _fail(error.format_message(), ConfigError.exit_code)
-    except MemoryError:
-        _fail("out of memory: give the job more, or lower a batch size", ResourceError.exit_code)
     except Exception as error:
-        if type(error).__name__ != "OutOfMemoryError":
+        from patchvae.failures import describe
+
+        message, code = describe(error)
+        if code == SuiteError.exit_code:
             raise
-        _fail(f"out of GPU memory: {error}", ResourceError.exit_code)
+        _fail(message, code)
 
 
 def _fail(message: str, code: int) -> None:

@@ -1,10 +1,12 @@
 """A cell: one number of one table, the same probe summarised over all seeds."""
 
+from collections.abc import Iterable
 from statistics import fmean, stdev
 from typing import Any
 
 from patchvae import paths
 from patchvae.errors import CheckpointError, SuiteError
+from patchvae.failures import why_failed
 from patchvae.paper.published import CellKey, accuracy
 from patchvae.paper.readings import readings_of
 from patchvae.report.stats import interval
@@ -43,17 +45,19 @@ def _agree(cell: Cell, found: list[dict[str, Any]], key: str) -> str:
 def summarise(cell: Cell, partial: bool = False) -> dict[str, Any]:
     """The content of a cell's file from its probes, in percent; fields as in docs/results.md.
 
-    With `partial` a seed that has no whole result is listed under `failed` instead of raising.
+    With `partial` a seed without a whole result does not raise: it is listed under `failed` when its job
+    failed, and is in neither list when it was not run.
     """
     found, failed = [], []
     for config in cell.probes():
         try:
             metrics = probe_metrics(config)
             found.append({**metrics, "seed": config.run.seed, "path": str(config.folder)})
-        except SuiteError as error:
+        except SuiteError:
             if not partial:
                 raise
-            failed.append({"seed": config.run.seed, "error": str(error)})
+            if (why := why_failed(config)) is not None:
+                failed.append({"seed": config.run.seed, "error": why})
     key = CellKey(cell.table, cell.row.key, cell.column_key)
     document: dict[str, Any] = {
         "study": cell.study,
@@ -93,6 +97,15 @@ def _statistics(cell: Cell, found: list[dict[str, Any]]) -> dict[str, Any]:
         "interval_kind": kind,
         "data_digest": _agree(cell, found, "data_digest"),
         "source_digest": _agree(cell, found, "source_digest"),
+    }
+
+
+def failed_cells(cells: Iterable[Cell]) -> dict[CellKey, dict[str, Any]]:
+    """What there is of the cells in which at least one seed failed."""
+    return {
+        CellKey.parse(cell.key): summarise(cell, partial=True)
+        for cell in cells
+        if any(why_failed(config) for config in cell.probes())
     }
 
 

@@ -11,13 +11,16 @@ from statistics import fmean
 from typing import Any
 
 from patchvae import paths
+from patchvae.config import load_study
 from patchvae.errors import CheckpointError
 from patchvae.paper.claims import Part, load_claims
 from patchvae.paper.published import CellKey, accuracy
 from patchvae.paper.readings import readings_of
+from patchvae.report.cells import cell_config_digest, failed_cells
 from patchvae.report.claims import Result, evaluate
 from patchvae.report.stats import Interval, Verdict, holm, kendall_tau, verdict
 from patchvae.results import read_result
+from patchvae.specs import load_table
 
 NOT_RUN, FAILED, DONE, UNPUBLISHED = "not run", "failed", "done", "not in the paper"
 # Fields that cells of one dataset must share, or their numbers cannot stand in one table.
@@ -91,14 +94,16 @@ def compare(
     expected: Collection[CellKey],
     *,
     config_digests: Mapping[CellKey, str] | None = None,
+    partial: Mapping[CellKey, Mapping[str, Any]] | None = None,
     claims: Sequence[Part] | None = None,
 ) -> Comparison:
     """Compare the cells under `root/results/<study>` that a study expects, in the order given.
 
+    `partial` holds what there is of cells with failed seeds, in place of their files.
     A cell whose `config_digests` entry differs is refused, as are altered files and cells of one data
     set that differ in data, sources or test images (CheckpointError). `claims` default to C1-C12.
     """
-    documents = {key: _read(study, root, key) for key in expected}
+    documents = {key: (partial or {}).get(key) or _read(study, root, key) for key in expected}
     found = {key: document for key, document in documents.items() if document is not None}
     for key, document in found.items():
         wanted = (config_digests or {}).get(key, document["config_digest"])
@@ -116,6 +121,22 @@ def compare(
         rankings=tuple(_rankings(rows)),
         claims=results,
         adjusted=dict(zip(tested, holm(list(tested.values())), strict=True)),
+    )
+
+
+def compare_study(study: str, claims: Path | None = None) -> Comparison:
+    """`compare` of a study in the current folder: stale cells are refused, failed jobs shown as failed."""
+    cells = [
+        cell for table in load_study(study).tables for cell in load_table(study, table).cells()
+    ]
+    digests = {CellKey.parse(cell.key): cell_config_digest(cell) for cell in cells}
+    return compare(
+        study,
+        Path(),
+        list(digests),
+        config_digests=digests,
+        partial=failed_cells(cells),
+        claims=load_claims(claims) if claims else None,
     )
 
 

@@ -66,8 +66,8 @@ def _documents(table: Table, partial: bool) -> dict[str, dict[str, Any]]:
 
 
 def _best(table: Table, documents: dict[str, dict[str, Any]]) -> set[str]:
-    """Keys of the highest mean in each column of each panel, references left out."""
-    best = set()
+    """Keys of the highest mean, as printed, in each column of each panel; references left out."""
+    best: set[str] = set()
     for panel in table.panels:
         rows = {row.key for group in panel.groups for row in group if not row.reference}
         columns: dict[str, list[Cell]] = {}
@@ -75,22 +75,25 @@ def _best(table: Table, documents: dict[str, dict[str, Any]]) -> set[str]:
             if cell.row.key in rows and documents[cell.key]["mean"] is not None:
                 columns.setdefault(cell.column_key, []).append(cell)
         for cells in columns.values():
-            best.add(max(cells, key=lambda c: documents[c.key]["mean"]).key)
+            means = {cell.key: round(documents[cell.key]["mean"], 2) for cell in cells}
+            best |= {key for key, mean in means.items() if mean == max(means.values())}
     return best
 
 
 def _entry(document: dict[str, Any], best: bool, seeds: int) -> Entry:
     paper = "" if document["paper"] is None else f"{document['paper']:.2f}"
+    failed = len(document["failed"])
     if document["mean"] is None:
-        return Entry("", "", paper, False, "not run")
+        return Entry("", "", paper, False, "failed" if failed else "not run")
     low, high = document["interval"]
-    missing = seeds - len(document["values"])
+    missing = seeds - failed - len(document["values"])
+    absent = [(failed, "failed"), (missing, "not run")]
     return Entry(
         mean=f"{document['mean']:.2f}",
         half_width=f"{(high - low) / 2:.2f}",
         paper=paper,
         best=best,
-        note=f"{missing} of {seeds} seeds missing" if missing else "",
+        note=", ".join(f"{n} of {seeds} seeds {what}" for n, what in absent if n),
     )
 
 
@@ -119,8 +122,12 @@ def _note(table: Table, documents: dict[str, dict[str, Any]]) -> str:
     else:
         comparison = "Not the paper's protocol: these numbers cannot be compared with the paper's."
     incomplete = sum(len(d["values"]) < seeds for d in documents.values())
+    failed = sum(bool(d["failed"]) for d in documents.values())
     missing = (
-        f" Incomplete: {incomplete} of {len(documents)} cells lack seeds." if incomplete else ""
+        f" Incomplete: {incomplete} of {len(documents)} cells lack seeds, {failed} of them because"
+        " jobs failed."
+        if incomplete
+        else ""
     )
     return (
         f"Study {study.name} ({study.title}), {seeds} seed{'s' if seeds > 1 else ''}:"
