@@ -30,6 +30,7 @@ class Job:
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         self.folder, self.log = folder, folder / "log"
+        self.begun = self.position()
         self.process = SERVER.Process(target=_main, args=(folder, arguments, self.log))
         self.process.start()
 
@@ -39,9 +40,9 @@ class Job:
         return max((int(path.name[:10]) for path in states), default=0)
 
     def signal_at(self, step: int, number: signal.Signals) -> int:
-        """Send a signal once so many steps are saved; returns the exit code."""
+        """Send a signal once this job has saved so many steps, its own at least one; the exit code."""
         end = time.monotonic() + PATIENCE
-        while self.position() < step:
+        while self.position() < max(step, self.begun + 1):
             assert self.process.is_alive(), f"ended before step {step}: {self.text()}"
             assert time.monotonic() < end, f"never reached step {step}: {self.text()}"
             time.sleep(0.002)
