@@ -1,5 +1,6 @@
 """One PDF of all tables of a study, so that every table is known to compile."""
 
+import re
 import shutil
 import subprocess
 import tempfile
@@ -11,9 +12,9 @@ from patchvae.report.tables import table_names
 from patchvae.results import write_bytes
 
 PREAMBLE = r"""\documentclass{article}
-\usepackage[T1]{fontenc}
 \usepackage[a4paper,landscape,margin=1.5cm]{geometry}
 \usepackage{amsmath,booktabs,xcolor}
+\input{glyphtounicode}\pdfgentounicode=1
 \pdfinfoomitdate=1 \pdftrailerid{} \pdfsuppressptexinfo=-1
 \begin{document}
 """
@@ -23,7 +24,7 @@ def write_document(study: str) -> Path:
     """`tables/[<study>/]tables.pdf` from the tables' .tex files, the same bytes for the same tables."""
     if shutil.which("pdflatex") is None:
         raise ConfigError("pdflatex is not installed: install texlive-latex-recommended")
-    texts = [paths.table(study, name, "tex").read_text() for name in table_names(study)]
+    texts = [_page(study, name) for name in table_names(study)]
     target = paths.output("tables", study, "tables.pdf")
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "tables.tex"
@@ -37,3 +38,10 @@ def write_document(study: str) -> Path:
             )
         write_bytes(target, source.with_suffix(".pdf").read_bytes())
     return target
+
+
+def _page(study: str, name: str) -> str:
+    """A table under the number that its name ends in, as in the paper."""
+    number = re.search(r"\d+$", name)
+    counter = rf"\setcounter{{table}}{{{int(number[0]) - 1}}}" if number else ""
+    return f"{counter}\n{paths.table(study, name, 'tex').read_text()}"

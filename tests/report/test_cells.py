@@ -1,0 +1,89 @@
+"""Cells: what they gather, and what they refuse."""
+
+from pathlib import Path
+from statistics import fmean, stdev
+
+import pytest
+from made_results import study_in, write_probes
+from scipy import stats
+
+from patchvae.errors import CheckpointError
+from patchvae.report.cells import read_cell, summarise, write_cell
+from patchvae.results import read_result, write_result
+from patchvae.specs import parse_cell
+
+CELL = "demo/table5/beta_vis=0.3/parts32-conv5"
+
+
+@pytest.fixture
+def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Table 5 of the demo study with three seeds: 20.5, 21.5 and 22.5 %."""
+    monkeypatch.chdir(tmp_path)
+    study_in(tmp_path, {"demo.yaml": ("seeds: [0]", "seeds: [0, 1, 2]")})
+    write_probes("demo", "table5", lambda cell, seed: 20.5 + seed, n_test=200)
+
+
+@pytest.mark.usefixtures("demo")
+def test_statistics_are_those_of_the_seeds():
+    cell = parse_cell(CELL)
+    write_cell(cell)
+    found = read_cell(cell)
+    values = [20.5, 21.5, 22.5]
+    assert found["values"] == values
+    assert found["seeds"] == [0, 1, 2]
+    assert found["mean"] == pytest.approx(fmean(values))
+    assert found["sd"] == pytest.approx(stdev(values))
+    low, high = stats.t.interval(0.95, 2, fmean(values), stdev(values) / 3**0.5)
+    assert found["interval"] == pytest.approx([low, high], abs=1e-5)
+    assert found["interval_kind"] == "student-t"
+    assert found["paper"] is None  # only the paper's study may be compared
+
+
+@pytest.mark.usefixtures("demo")
+def test_a_missing_seed_is_refused_or_listed():
+    cell = parse_cell(CELL)
+    missing = cell.probes()[1].folder / "metrics.json"
+    missing.unlink()
+    with pytest.raises(CheckpointError, match=r"seed1/conv5/metrics\.json is missing"):
+        write_cell(cell)
+    partial = summarise(cell, partial=True)
+    assert partial["values"] == [20.5, 22.5]
+    assert [entry["seed"] for entry in partial["failed"]] == [1]
+
+
+@pytest.mark.usefixtures("demo")
+@pytest.mark.parametrize("damage", ["truncate", "flip", "empty"])
+def test_a_damaged_result_is_named(damage):
+    cell = parse_cell(CELL)
+    path = cell.probes()[2].folder / "metrics.json"
+    content = path.read_bytes()
+    path.write_bytes(
+        {"truncate": content[:-20], "flip": content.replace(b"22.5", b"32.5"), "empty": b""}[damage]
+    )
+    with pytest.raises(CheckpointError, match=r"seed2/conv5/metrics\.json"):
+        write_cell(cell)
+
+
+@pytest.mark.usefixtures("demo")
+@pytest.mark.parametrize("key", ["n_test", "data_digest", "source_digest"])
+def test_seeds_of_different_experiments_are_not_mixed(key):
+    cell = parse_cell(CELL)
+    path = cell.probes()[0].folder / "metrics.json"
+    body = read_result(path, "probe")
+    write_result(path, "probe", {k: v for k, v in body.items() if k != "digest"} | {key: 7})
+    with pytest.raises(CheckpointError, match=key):
+        write_cell(cell)
+
+
+@pytest.mark.usefixtures("demo")
+def test_a_cell_of_an_edited_study_is_stale(tmp_path):
+    write_cell(parse_cell(CELL))
+    (tmp_path / "config").rename(tmp_path / "old")
+    study_in(
+        tmp_path,
+        {"demo.yaml": ("seeds: [0]", "seeds: [0, 1, 2]"), "protocol.yaml": ("value: 512", "value: 256")},
+    )  # fmt: skip
+    with pytest.raises(CheckpointError, match="another configuration"):
+        read_cell(parse_cell(CELL))
+    with pytest.raises(CheckpointError, match="another configuration"):
+        write_cell(parse_cell(CELL))

@@ -1,0 +1,159 @@
+"""Tables: golden files from results, compiled by a real LaTeX.
+
+After a wanted change: `UPDATE_GOLDEN=1 pytest tests/report/test_tables.py`, and read the difference.
+"""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from made_results import near_paper, study_in, write_probes
+
+from patchvae.errors import CheckpointError, ConfigError, SuiteError
+from patchvae.paper.published import accuracy, parameters
+from patchvae.report import document
+from patchvae.report.cells import write_cell
+from patchvae.report.tables import ARCHITECTURE_TABLES, parse_target, write_table
+from patchvae.specs import load_table
+
+GOLDEN = Path(__file__).resolve().parents[1] / "fixtures" / "tables"
+needs_latex = pytest.mark.skipif(
+    shutil.which("pdflatex") is None or shutil.which("pdftotext") is None,
+    reason="pdflatex or pdftotext is not installed",
+)
+
+
+@pytest.fixture(scope="module")
+def paper(tmp_path_factory: pytest.TempPathFactory):
+    """Tables 1 and 3 of the paper study from two seeds, a quarter of a point around the paper's numbers."""
+    folder = tmp_path_factory.mktemp("paper")
+    before = Path.cwd()
+    os.chdir(folder)
+    study_in(folder, {"paper.yaml": ("seeds: [0, 1, 2, 3, 4]", "seeds: [0, 1]")})
+    for table in ("table1", "table3"):
+        write_probes("paper", table, near_paper)
+        for cell in load_table("paper", table).cells():
+            write_cell(cell)
+        write_table("paper", table)
+    for table in ARCHITECTURE_TABLES:
+        write_table("paper", table)
+    yield folder
+    os.chdir(before)
+
+
+@pytest.mark.parametrize("name", ["table1", "table3", "table6", "table9", "table10"])
+@pytest.mark.parametrize("suffix", ["tex", "md", "csv"])
+def test_tables_are_the_golden_ones(paper, name, suffix):
+    made = (paper / "tables" / f"{name}.{suffix}").read_text()
+    golden = GOLDEN / f"{name}.{suffix}"
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.write_text(made)
+    assert made == golden.read_text()
+
+
+def test_every_number_of_table_1_is_in_its_place(paper):
+    frame = pd.read_csv(paper / "tables" / "table1.csv").set_index(["row", "dataset", "probe"])
+    published = {key: value for key, value in accuracy().items() if key.table == "table1"}
+    assert len(frame) == len(published) == 90
+    for key, value in published.items():
+        row = frame.loc[(key.row, key.dataset, key.measure)]
+        # seeds a quarter above and below a table that holds duplicates of a run only once
+        assert row["mean"] == pytest.approx(value)
+        assert row["paper"] == value
+        assert row["seeds"] == 2
+
+
+def test_the_best_of_each_column_is_bold_and_references_are_not(paper):
+    bold = [set() for _ in range(9)]
+    for line in (paper / "tables" / "table1.md").read_text().splitlines():
+        for column, entry in enumerate(line.split("|")[2:-1]):
+            if "**" in entry:
+                bold[column].add(line.split("|")[1].strip())
+    assert bold[0] == {"BiGAN"}  # 47.72 in the paper; ImageNet pretrained has 55.99
+    assert bold[4] == {"PatchVAE + $L_w$", "PatchVAE-GAN + $L_w$"}  # both 21.87
+    assert bold[5] == {"PatchVAE-GAN + $L_w$"}
+    assert all(bold)
+
+
+def test_parameter_tables_hold_the_published_counts(paper):
+    frames = [pd.read_csv(paper / "tables" / f"{name}.csv") for name in ARCHITECTURE_TABLES]
+    counts = pd.concat(frames).set_index("key")["paper"].to_dict()
+    assert counts == {str(key): value for key, value in parameters().items()}
+    assert all(frame["equal"].all() for frame in frames)
+
+
+def test_a_missing_cell_stops_a_table_and_is_marked_in_a_partial_one(paper):
+    cell = load_table("paper", "table3").cells()[0]
+    kept = cell.path.rename(cell.path.with_suffix(".kept"))
+    for probe in cell.probes():
+        probe.folder.rename(probe.folder.with_name("away"))
+    try:
+        with pytest.raises(CheckpointError, match=r"num_parts=4/cifar100-conv5\.json is missing"):
+            write_table("paper", "table3")
+        write_table("paper", "table3", partial=True)
+        text = (paper / "tables" / "table3.tex").read_text()
+        assert "Incomplete: 1 of 16 cells lack seeds" in text
+        assert r"4 & {\scriptsize\itshape not run} {\scriptsize\color{gray}(27.59)}" in text
+    finally:
+        kept.rename(cell.path)
+        for probe in cell.probes():
+            probe.folder.with_name("away").rename(probe.folder)
+        write_table("paper", "table3")
+
+
+@needs_latex
+def test_tables_compile_and_show_their_numbers(paper, monkeypatch):
+    names = ["table1", "table3", *ARCHITECTURE_TABLES]
+    monkeypatch.setattr(document, "table_names", lambda study: names)
+    pdf = document.write_document("paper")
+    first = pdf.read_bytes()
+    text = subprocess.run(["pdftotext", "-layout", pdf, "-"], capture_output=True, text=True).stdout
+    assert text.count("\f") == len(names)  # a page each
+    for shown in (
+        "Table 3: Effect",
+        "Table 10: Class",
+        "Classification accuracy",
+        "44.12",
+        "(44.12)",
+        "922,896",
+        "LeakyReLU(0.2)",
+    ):
+        assert shown in text, shown
+    assert document.write_document("paper").read_bytes() == first
+
+
+@needs_latex
+def test_a_table_that_does_not_compile_is_reported(paper, monkeypatch):
+    path = paper / "tables" / "table3.tex"
+    good = path.read_text()
+    path.write_text(good.replace(r"\toprule", r"\toprul"))
+    monkeypatch.setattr(document, "table_names", lambda study: ["table3"])
+    try:
+        with pytest.raises(SuiteError, match="Undefined control sequence"):
+            document.write_document("paper")
+    finally:
+        path.write_text(good)
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("tables/table1.tex", ("paper", "table1")),
+        ("tables/demo/table1.md", ("demo", "table1")),
+        ("demo/table10", ("demo", "table10")),
+        ("table3", ("paper", "table3")),
+    ],
+)
+@pytest.mark.usefixtures("paper")
+def test_targets(text, target):
+    assert parse_target(text) == target
+
+
+@pytest.mark.usefixtures("paper")
+@pytest.mark.parametrize("text", ["tables/demo/table2.tex", "tables/a/b/table1.tex", "table0", ""])
+def test_wrong_targets(text):
+    with pytest.raises(ConfigError):
+        parse_target(text)

@@ -1,0 +1,83 @@
+"""Files that must tell the same story as the code."""
+
+import re
+import tomllib
+
+import pytest
+import yaml
+
+from patchvae.cli import cli
+from patchvae.errors import SuiteError
+from patchvae.report.protocol import render_markdown
+from patchvae.sources import PACKAGE
+
+REPO = PACKAGE.parent
+PAGES = [*REPO.glob("*.md"), *(REPO / "docs").glob("*.md")]
+# names that differ between the Python and the conda index
+CONDA = {"pytorch": "torch", "snakemake-minimal": "snakemake"}
+
+
+def requirement(text: str) -> tuple[str, str]:
+    name, version = re.fullmatch(r"([A-Za-z0-9-]+)(.*)", text).groups()
+    return CONDA.get(name, name), version
+
+
+def test_the_conda_environment_has_the_same_dependencies():
+    project = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
+    wanted = dict(
+        requirement(text)
+        for text in (*project["dependencies"], *project["optional-dependencies"]["slurm"])
+    )
+    conda = yaml.safe_load((REPO / "environment.yml").read_text())["dependencies"]
+    found = dict(requirement(text) for text in conda)
+    assert found.pop("python") == project["requires-python"]
+    found.pop("pip")
+    assert found == wanted
+
+
+def test_every_dependency_says_why():
+    text = (REPO / "pyproject.toml").read_text()
+    block = text[text.index("dependencies = [") : text.index("[project.scripts]")]
+    lines = [line for line in block.splitlines() if line.startswith('  "')]
+    silent = [line for line in lines if "#" not in line]
+    # pytest needs no word; type stubs share the one of the first of them
+    assert silent == ['  "pytest>=8.0",', '  "types-PyYAML",', '  "types-jsonschema",']
+
+
+def test_constraints_pin_every_direct_dependency():
+    project = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
+    pinned = {
+        line.split("==")[0].lower().replace("_", "-")
+        for line in (REPO / "constraints.txt").read_text().splitlines()
+        if "==" in line
+    }
+    extras = project["optional-dependencies"].values()
+    direct = [*project["dependencies"], *(text for extra in extras for text in extra)]
+    missing = {re.split(r"[<>=]", text)[0].lower() for text in direct} - pinned
+    assert not missing
+
+
+def test_the_protocol_page_is_made_from_the_protocol():
+    assert (REPO / "docs" / "protocol.md").read_text() == render_markdown()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_named_on_a_page_exist(page):
+    text = page.read_text()
+    targets = set(re.findall(r"^([a-z-]+):.*##", (REPO / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE)) <= targets
+    named = re.findall(r"(?:^|`)(?:python -m )?patchvae ([a-z][a-z-]+)", text, re.MULTILINE)
+    assert set(named) <= set(cli.commands)
+
+
+def test_exit_codes_are_documented():
+    page = (REPO / "docs" / "results.md").read_text()
+    documented = {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)}
+    assert documented == {0, *(kind.exit_code for kind in SuiteError.__subclasses__()), 1}
