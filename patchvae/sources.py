@@ -20,6 +20,7 @@ PLUMBING = frozenset(
         "cli",
         "config",
         "errors",
+        "failures",
         "lock",
         "paths",
         "progress",
@@ -106,6 +107,15 @@ def pretrain_source(model: str) -> str:
 def probe_source() -> str:
     """Code that decides a probe's accuracy, given the encoder."""
     return source_digest("patchvae.probe")
+
+
+def paper_source(*names: str) -> str:
+    """The paper as data: the named files of patchvae/paper, or all of its csv and yaml files."""
+    sha = hashlib.sha256()
+    for path in sorted((PACKAGE / "paper").iterdir()):
+        if path.name in names or (not names and path.suffix in (".csv", ".yaml")):
+            sha.update(path.read_bytes())
+    return sha.hexdigest()
 
 
 def report_source(module: str) -> str:

@@ -120,6 +120,16 @@ def table_cells(wildcards):
 
 
 @clear
+def study_cells(wildcards):
+    """Every cell of a study."""
+    return [
+        str(cell.path)
+        for name in load_study(wildcards.study).tables
+        for cell in load_table(wildcards.study, name).cells()
+    ]
+
+
+@clear
 def document_of(study):
     """The PDF of all tables of a study."""
     load_study(study)

@@ -11,6 +11,7 @@ rule cell:
     params:
         config=lambda w: [probe.digest for probe in cell_of(w).probes()],
         source=sources.report_source("cells"),
+        paper=sources.paper_source("accuracy.csv", "readings.yaml"),
     shell:
         "python -m patchvae cell {output:q} > {log:q} 2>&1"
 
@@ -77,3 +78,20 @@ use rule document as paper_document with:
         "tables/tables.pdf",
     log:
         f"logs/{paths.MAIN_STUDY}/document.log",
+
+
+rule comparison:
+    input:
+        study_cells,
+    output:
+        multiext("results/{study}/comparison", ".csv", ".md", ".html"),
+    log:
+        "logs/{study}/comparison.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    params:
+        source=sources.report_source("compare_views"),
+        paper=sources.paper_source(),
+    shell:
+        "python -m patchvae compare {wildcards.study} > {log:q} 2>&1"
