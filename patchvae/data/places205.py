@@ -56,6 +56,8 @@ def _classes(writer: Writer, lists: Path) -> list[str]:
             count += 1
         if count != writer.counts[split]:
             writer.wrong(f"{count} {split} images, not {writer.counts[split]}")
+    if sorted(folders) != list(range(writer.facts.classes)):
+        writer.wrong(f"labels that are not 0..{writer.facts.classes - 1}")
     return [folders[label].partition("/")[2] or folders[label] for label in sorted(folders)]
 
 

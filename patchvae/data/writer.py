@@ -86,12 +86,16 @@ class Writer:
 
     def check(self) -> dict[str, int]:
         """Counts by split; DataError unless counts, classes, size and labels are the registry's."""
-        if len(self.classes) != self.facts.classes:
-            self.wrong(f"{len(self.classes)} classes, not {self.facts.classes}")
+        self.check_classes()
         for split, count in self.counts.items():
             if count:
                 self._check_split(split, count)
         return self.counts
+
+    def check_classes(self) -> None:
+        """DataError unless there are as many classes as the registry says."""
+        if len(self.classes) != self.facts.classes:
+            self.wrong(f"{len(self.classes)} classes, not {self.facts.classes}")
 
     def _check_split(self, split: str, count: int) -> None:
         size = self.facts.size
