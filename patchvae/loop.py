@@ -4,7 +4,7 @@ import csv
 import io
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from patchvae.checkpoint import StateStore
 from patchvae.errors import DivergedError, StoppedError
+from patchvae.optim import Optimizer
 from patchvae.progress import Progress, log
 from patchvae.results import write_text
 from patchvae.runtime import StopRequest
@@ -32,7 +33,7 @@ class Loop:
         self,
         title: str,
         module: nn.Module,
-        optimizers: list[torch.optim.Optimizer],
+        optimizers: Sequence[Optimizer],
         size: tuple[int, int],
         store: StateStore,
         stop: StopRequest,

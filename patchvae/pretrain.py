@@ -1,6 +1,7 @@
 """The only unsupervised loop: Adam over the phases of a model (paper, section 4)."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from patchvae.errors import ConfigError
 from patchvae.loop import Loop, Row, write_history
 from patchvae.models import build
 from patchvae.models.base import Phase, Terms, Unsupervised
+from patchvae.optim import Adam, Optimizer
 from patchvae.results import digest_of, write_result, write_text
 from patchvae.runs import PretrainConfig, PretrainSettings
 from patchvae.runtime import Options, now, pick_device, provenance, stop_on_signal
@@ -70,19 +72,12 @@ def _images(
     return images
 
 
-def _optimizer(phase: Phase, settings: PretrainSettings) -> torch.optim.Optimizer:
-    return torch.optim.Adam(
-        phase.parameters,
-        lr=settings.lr,
-        betas=(settings.adam_beta1, settings.adam_beta2),
-        weight_decay=settings.weight_decay,
-        fused=True,
-    )
+def _optimizer(phase: Phase, settings: PretrainSettings) -> Adam:
+    betas = (settings.adam_beta1, settings.adam_beta2)
+    return Adam(phase.parameters, settings.lr, betas, settings.weight_decay)
 
 
-def update(
-    phases: list[Phase], optimizers: list[torch.optim.Optimizer], x: Tensor
-) -> tuple[Tensor, Terms]:
+def update(phases: list[Phase], optimizers: Sequence[Optimizer], x: Tensor) -> tuple[Tensor, Terms]:
     """One step: every phase in order on the same batch; returns the sum of losses and all terms.
 
     Gradients are taken for a phase's own parameters only, so no phase leaves any in another's.
@@ -91,10 +86,7 @@ def update(
     record: Terms = {}
     for phase, optimizer in zip(phases, optimizers, strict=True):
         loss, terms = phase.loss(x)
-        gradients = torch.autograd.grad(loss, phase.parameters)
-        for parameter, gradient in zip(phase.parameters, gradients, strict=True):
-            parameter.grad = gradient
-        optimizer.step()
+        optimizer.step(torch.autograd.grad(loss, phase.parameters))
         losses.append(loss.detach())
         record |= terms
     return torch.stack(losses).sum(), record

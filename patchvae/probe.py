@@ -24,6 +24,7 @@ from patchvae.errors import CheckpointError, ConfigError
 from patchvae.loop import Loop, Row, write_history
 from patchvae.nn.head import Head
 from patchvae.nn.trunk import Trunk
+from patchvae.optim import SGD
 from patchvae.results import digest_of, read_result, write_bytes, write_result, write_text
 from patchvae.runs import ProbeConfig, ProbeSettings
 from patchvae.runtime import Options, now, pick_device, provenance, stop_on_signal
@@ -219,14 +220,9 @@ def probe(config: ProbeConfig, options: Options) -> dict[str, Any]:
     return metrics
 
 
-def _optimizer(classifier: Classifier, settings: ProbeSettings) -> torch.optim.Optimizer:
-    return torch.optim.SGD(
-        [p for p in classifier.parameters() if p.requires_grad],
-        lr=settings.lr,
-        momentum=settings.momentum,
-        weight_decay=settings.weight_decay,
-        fused=True,
-    )
+def _optimizer(classifier: Classifier, settings: ProbeSettings) -> SGD:
+    trained = [p for p in classifier.parameters() if p.requires_grad]
+    return SGD(trained, settings.lr, settings.momentum, settings.weight_decay)
 
 
 def _train(
@@ -246,20 +242,17 @@ def _train(
         loop = Loop(title, classifier, [optimizer], size, store, stop, options.save_every)
         loop.resume()
         for epoch in loop.epochs():
-            lr = step_lr(epoch, settings.lr, settings.lr_step, settings.lr_factor)
-            optimizer.param_groups[0]["lr"] = lr
+            optimizer.lr = step_lr(epoch, settings.lr, settings.lr_step, settings.lr_factor)
             order, flip = epoch_order(n, settings.flip, device, seed, "probe", config.name, epoch)
             classifier.train()
             for step in loop.steps():
                 index = order[step * B : (step + 1) * B]
                 h = train.features.batch(index, None if flip is None else flip[index])
                 loss = F.cross_entropy(classifier(h), train.labels[index])
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
+                optimizer.step(torch.autograd.grad(loss, optimizer.parameters))
                 loop.record(loss, {"loss": loss})
             scores = evaluate(classifier, test)
-            loop.end_epoch({"lr": lr, "top1": scores["top1"], "top5": scores["top5"]})
+            loop.end_epoch({"lr": optimizer.lr, "top1": scores["top1"], "top5": scores["top5"]})
     return loop.history
 
 
