@@ -3,9 +3,7 @@
 import hashlib
 import io
 import os
-import shutil
-import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -156,19 +154,8 @@ def test_an_absent_folder_has_no_state_and_clear_removes_all(store: StateStore) 
     store.clear()
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 256 KiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
-    if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("cannot mount a tmpfs here (not root, or in a container that forbids it)")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
-def test_a_full_disk_leaves_the_last_states_whole(small_disk: Path) -> None:
+def test_a_full_disk_leaves_the_last_states_whole(tmpfs: Callable[[str], Path]) -> None:
+    small_disk = tmpfs("size=256k")
     store = StateStore(small_disk / "state")
     store.save(1, state(1))
     store.save(2, state(2))

@@ -4,6 +4,8 @@ import csv
 import json
 import random
 import signal
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -173,6 +175,27 @@ def test_a_broken_newest_state_is_named_and_the_previous_one_used(
     disturbed = weights(run)
     pretrain(resolve_run(run), Options(device="cpu", data=parts_root))
     assert weights(run) == disturbed
+
+
+def test_a_full_disk_exits_7_with_the_last_states_whole(
+    project: Path, parts_root: Path, tmpfs: Callable[[str], Path]
+) -> None:
+    """A state takes 17 MB: two fit, the third does not; with room the run goes on from the second."""
+    run = run_of("beta-vae")
+    pretrain(resolve_run(run), Options(device="cpu", data=parts_root))
+    disk = tmpfs("size=40m")
+    (disk / "config").symlink_to(project / "config")
+    arguments = ("pretrain", run.name, "--data", str(parts_root), "--save-every", "0")
+    job = Job(disk, *arguments)
+    assert job.wait() == 7, job.text()
+    assert "No space left on device; free some space" in job.text()
+    assert "Traceback" not in job.text()
+    assert [int(path.name[:10]) for path in states(disk)] == [1, 2]
+    subprocess.run(["mount", "-o", "remount,size=200m", str(disk)], check=True)
+    job = Job(disk, *arguments)
+    assert job.wait() == 0, job.text()
+    assert "continuing at epoch 1, step 2" in job.text()
+    assert weights(run, disk) == weights(run)
 
 
 def test_too_few_images_for_a_batch_are_refused(project: Path, parts_root: Path) -> None:

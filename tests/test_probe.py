@@ -303,3 +303,13 @@ def test_a_diverging_probe_exits_4_and_leaves_no_result(
     assert f"{encoder.name}/conv5: loss is" in line
     assert "at epoch 1, step" in line
     assert not (encoder.folder / "conv5").exists()
+
+
+def test_a_batch_of_one_image_may_differ_in_the_last_bits_only(images: Images) -> None:
+    """The one exception to exact caches: convolutions take another path for a single image."""
+    for frozen in FROZEN:
+        live = Live(images, make(frozen).eval())
+        one, index = torch.arange(1), torch.arange(40)
+        torch.testing.assert_close(
+            live.batch(one), cache(live, False).batch(index)[:1], atol=1e-5, rtol=1e-5
+        )

@@ -2,9 +2,7 @@
 
 import json
 import os
-import shutil
-import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -129,19 +127,8 @@ def test_numbers_that_json_cannot_hold_are_never_written(tmp_path: Path) -> None
     assert os.listdir(tmp_path) == []
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 KiB and 8 inodes."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k,nr_inodes=8", "tmpfs", str(folder)]
-    if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("cannot mount a tmpfs here (not root, or in a container that forbids it)")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
-def test_a_full_disk_leaves_the_old_file_whole(small_disk: Path) -> None:
+def test_a_full_disk_leaves_the_old_file_whole(tmpfs: Callable[[str], Path]) -> None:
+    small_disk = tmpfs("size=64k,nr_inodes=8")
     path = small_disk / "metrics.json"
     write_bytes(path, b"old")
     with pytest.raises(ResourceError, match="No space left on device; free some space"):
@@ -150,7 +137,8 @@ def test_a_full_disk_leaves_the_old_file_whole(small_disk: Path) -> None:
     assert os.listdir(small_disk) == ["metrics.json"]
 
 
-def test_a_disk_without_inodes_is_named_too(small_disk: Path) -> None:
+def test_a_disk_without_inodes_is_named_too(tmpfs: Callable[[str], Path]) -> None:
+    small_disk = tmpfs("size=64k,nr_inodes=8")
     for k in range(7):
         (small_disk / str(k)).touch()
     for path in (small_disk / "metrics.json", small_disk / "folder" / "metrics.json"):
