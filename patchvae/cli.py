@@ -244,6 +244,27 @@ def status(table: str | None, study: str) -> None:
     report.show(report.status(study, table), Console())
 
 
+@cli.command()
+@click.argument("targets", nargs=-1, required=True)
+@click.option("--gpu", default="cpu", show_default=True, help="device: cpu or h100")
+@click.option("--gpus", type=click.IntRange(1), help="how many [1; with cpu all cores]")
+@click.option("--budget", type=float, help="device hours: list the cells that fit")
+def forecast(targets: tuple[str, ...], gpu: str, gpus: int | None, budget: float | None) -> None:
+    """Forecast what is left of TARGETS (studies, tables, cells, runs): jobs, hours, wall time, disk."""
+    import os
+
+    from rich.console import Console
+
+    from patchvae.report import forecast as report
+    from patchvae.report.forecast_view import show, show_budget
+
+    slots = gpus or (os.cpu_count() or 1 if gpu == "cpu" else 1)
+    found = report.forecast(targets, gpu, slots)
+    show(found, Console())
+    if budget is not None:
+        show_budget(found, report.fit(found, budget), budget, Console())
+
+
 def main() -> None:
     """Entry point: an expected failure is one line on standard error and its exit code."""
     try:

@@ -38,11 +38,12 @@ def _choices(explanation: Explanation, console: "Console") -> None:
 
 
 def _jobs(explanation: Explanation, console: "Console") -> None:
-    from rich.table import Table
+    from rich.table import Column, Table
 
     if not explanation.jobs:
         return
-    grid = Table("job", "state", "why, or how long", title="Jobs")
+    why = Column("why, or how long", overflow="fold")
+    grid = Table(Column("job", overflow="fold"), "state", why, title="Jobs")
     for job, state in explanation.jobs:
         took = f"{state.seconds:.0f} s" if state.seconds is not None else ""
         detail = state.detail or took

@@ -86,7 +86,7 @@ def _name(path: Path) -> str:
 
 def show(result: Status, console: "Console") -> None:
     """Counts by kind of job, the cost of what is stale and of what is done, then each cell."""
-    from rich.table import Table
+    from rich.table import Column, Table
 
     title = f"Study {result.study}: {load_study(result.study).title}"
     grid = Table("jobs", *WORDS, "hours done", title=title)
@@ -98,7 +98,7 @@ def show(result: Status, console: "Console") -> None:
     console.print(grid)
     for line in cost_lines(result):
         console.print(line, highlight=False, soft_wrap=True)
-    grid = Table("cell", "state", "why")
+    grid = Table(Column("cell", overflow="fold"), "state", Column("why", overflow="fold"))
     for job, state in result.cells:
         grid.add_row(job.name, state.word, state.detail, style=STYLES.get(state.word, ""))
     console.print(grid)

@@ -1,0 +1,160 @@
+"""Claim: patchvae/report/throughput.yaml holds what one device does, in images a second.
+
+Running this prints the tables of one device again, as they stand in that file:
+
+    python benchmarks/throughput.py --device cpu  --sizes 32 64        one thread, about five minutes
+    python benchmarks/throughput.py --device cuda --sizes 32 64 224
+
+Each rate is the slowest, the median and the fastest of `--repeat` timings of `--steps` steps with the
+paper's networks, after one step of warming up. On a CPU the process's own CPU time counts, so that other
+work on the machine matters little; on a GPU the wall time does.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from statistics import median
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+import yaml
+
+from patchvae.config import load_study
+from patchvae.data.tensors import Images
+from patchvae.models import build
+from patchvae.nn.trunk import Trunk
+from patchvae.pretrain import update
+from patchvae.probe import Classifier
+from patchvae.registry import ARCHITECTURES, DATASETS, MODELS, PROBES
+from patchvae.runs import PretrainConfig, Run, resolve_run, variant_of
+from patchvae.runtime import provenance
+
+EXAMPLES = {32: "cifar100", 64: "indoor67", 224: "imagenet"}  # a dataset of the paper for each size
+Step = Callable[[], Any]
+
+
+class Clock:
+    """Seconds: CPU time of this process on a CPU, wall time after synchronising on a GPU."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+
+    def __call__(self) -> float:
+        if self.device.type == "cpu":
+            return time.process_time()
+        torch.cuda.synchronize()
+        return time.perf_counter()
+
+
+def rates(step: Step, batch: int, steps: int, repeat: int, clock: Clock) -> list[float]:
+    """Slowest, median and fastest images a second."""
+    step()
+    found = []
+    for _ in range(repeat):
+        begun = clock()
+        for _ in range(steps):
+            step()
+        found.append(batch * steps / (clock() - begun))
+    return [float(f"{rate:.4g}") for rate in (min(found), median(found), max(found))]
+
+
+def random_images(n: int, size: int, device: torch.device) -> Images:
+    pixels = torch.randint(0, 256, (n, size, size, 3), dtype=torch.uint8, device=device)
+    return Images(pixels)
+
+
+def example(size: int, model: str) -> PretrainConfig:
+    """The paper's configuration of a model at one size."""
+    study, dataset = load_study("paper"), EXAMPLES[size]
+    return resolve_run(Run("paper", dataset, model, variant_of(study, dataset, model, {}), 0))
+
+
+def pretraining(size: int, model: str, images: Images) -> tuple[Step, int]:
+    """One step of pretraining, flips and scaling included, and the bytes that the run leaves."""
+    device = images.pixels.device
+    network = build(example(size, model)).to(device).to(memory_format=torch.channels_last).train()
+    phases = network.phases()
+    optimizers = [torch.optim.Adam(phase.parameters, lr=1e-4, fused=True) for phase in phases]
+    index = torch.arange(len(images), device=device)
+
+    def step() -> None:
+        loss, _ = update(phases, optimizers, images.batch(index, index % 2 == 0))
+        loss.item()
+
+    trunk = sum(t.numel() * t.element_size() for t in network.trunk.state_dict().values())
+    whole = sum(t.numel() * t.element_size() for t in network.state_dict().values())
+    return step, trunk + whole
+
+
+def probing(size: int, probe: str, images: Images) -> Iterator[tuple[str, Step]]:
+    """The three kinds of step of a probe: the frozen stages, training the rest, evaluating it."""
+    device, facts = images.pixels.device, DATASETS[EXAMPLES[size]]
+    trunk = Trunk(str(example(size, "patchvae").model["trunk"]))
+    classifier = Classifier(trunk, PROBES[probe], size, facts.classes, 512)
+    classifier = classifier.to(device).to(memory_format=torch.channels_last)
+    weights = [p for p in classifier.parameters() if p.requires_grad]
+    optimizer = torch.optim.SGD(weights, lr=1e-2, momentum=0.9, fused=True)
+    index = torch.arange(len(images), device=device)
+    labels = index % facts.classes
+
+    @torch.no_grad()
+    def prefix() -> torch.Tensor:
+        return classifier.prefix(images.batch(index))
+
+    features = prefix()
+
+    def train() -> None:
+        classifier.train()
+        loss = F.cross_entropy(classifier(features), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        loss.item()
+
+    @torch.no_grad()
+    def evaluate() -> None:
+        classifier.eval()
+        classifier(features).argmax(1).cpu()
+
+    yield from (("prefix", prefix), ("train", train), ("evaluate", evaluate))
+
+
+def measure(options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
+    """The tables of throughput.yaml: part -> size -> model or probe -> rates, and `weights`."""
+    clock, timing = Clock(device), (options.batch, options.steps, options.repeat)
+    parts = ("pretrain", "prefix", "train", "evaluate", "weights")
+    found: dict[str, Any] = {part: {size: {} for size in options.sizes} for part in parts}
+    for size in options.sizes:
+        images = random_images(options.batch, size, device)
+        for model, facts in MODELS.items():
+            if ARCHITECTURES[facts.architecture].trained:
+                step, found["weights"][size][model] = pretraining(size, model, images)
+                found["pretrain"][size][model] = rates(step, *timing, clock)
+        for probe in PROBES:
+            for part, step in probing(size, probe, images):
+                found[part][size][probe] = rates(step, *timing, clock)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[32, 64])
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--repeat", type=int, default=3)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    device = torch.device(options.device)
+    name = torch.cuda.get_device_name() if device.type == "cuda" else provenance("")["host"]["cpu"]
+    print(f"# {name}, torch {torch.__version__}, batches of {options.batch}, n = {options.repeat},")
+    print(f"# {datetime.now(UTC).date()}")
+    print(
+        yaml.safe_dump(measure(options, device), default_flow_style=None, sort_keys=False), end=""
+    )
+
+
+if __name__ == "__main__":
+    main()
