@@ -12,6 +12,7 @@ from patchvae import paths
 from patchvae.config import load_study, study_names
 from patchvae.errors import ConfigError
 from patchvae.registry import lookup
+from patchvae.report.page import Illustration
 from patchvae.runs import Run
 
 FORMATS = ("pdf", "png")
@@ -67,6 +68,14 @@ def figure_names(study_name: str) -> list[str]:
 def part_datasets(study: str) -> list[str]:
     """The datasets of a study whose true parts are known."""
     return [name for name in load_study(study).datasets if name in PART_DATASETS]
+
+
+def illustrations(study: str) -> list[Illustration]:
+    """The figures of a study for its report, drawn or not."""
+    targets = [Target(study, FIGURES[name]) for name in figure_names(study)]
+    return [
+        Illustration(t.figure.name, t.figure.title, t.path("png"), t.path("pdf")) for t in targets
+    ]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,289 @@
+"""One self-contained HTML page for a study: numbers, figures, claims, protocol and provenance.
+
+No network, no date of its own: the same results give the same bytes. What is missing is said.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from patchvae import paths
+from patchvae.config import Study, load_study
+from patchvae.errors import CheckpointError
+from patchvae.paper.published import CellKey
+from patchvae.paper.readings import readings
+from patchvae.registry import DATASETS
+from patchvae.report.claims import FAILS, HOLDS, SO_FAR, UNTESTABLE
+from patchvae.report.compare import Comparison, Row, compare_study
+from patchvae.report.compare_views import sign
+from patchvae.report.protocol import show
+from patchvae.results import read_result, write_text
+from patchvae.specs import Cell, load_table
+
+COUNTED = ("table6", "table7", "table8", "table9", "table10")
+CAPTIONS = paths.SCHEMAS.parent / "report"
+# verdict -> a mark, so that colour is never needed alone
+MARKS = {
+    "reproduced": "✓",
+    "consistent": "≈",
+    "inconclusive": "?",
+    "differs": "≠",
+    "failed": "✗",
+    "not run": "–",
+}
+
+
+@dataclass(frozen=True)
+class Illustration:
+    """A figure for the page: its name, title and files, which may not be drawn yet."""
+
+    name: str
+    title: str
+    png: Path
+    pdf: Path
+
+    @property
+    def caption(self) -> str:
+        """The text of `workflow/report/<name>.rst`, which Snakemake's report shows too."""
+        return " ".join((CAPTIONS / f"{self.name}.rst").read_text(encoding="utf-8").split())
+
+    @property
+    def alternative(self) -> str:
+        """What the picture shows, for those who do not see it: the caption's first sentence."""
+        return f"{self.title}. {re.split(r'(?<=[.]) ', self.caption)[0]}"
+
+    @property
+    def source(self) -> str:
+        """The PNG as a data URI, empty when it is not drawn."""
+        if not self.png.exists():
+            return ""
+        return f"data:image/png;base64,{base64.b64encode(self.png.read_bytes()).decode()}"
+
+
+def texts() -> list[Path]:
+    """The templates and captions behind the page, for the workflow."""
+    templates = Path(__file__).with_name("templates")
+    return sorted([*templates.glob("report*.j2"), *CAPTIONS.glob("*.rst")])
+
+
+def write_page(study: str, illustrations: Sequence[Illustration]) -> Path:
+    """Write `results/<study>/report.html`; missing cells, runs and figures are named as such.
+
+    CheckpointError for a result that was altered or is of another configuration.
+    """
+    path = paths.RESULTS / study / "report.html"
+    write_text(path, render(context(study, illustrations)))
+    return path
+
+
+def context(study_name: str, illustrations: Sequence[Illustration]) -> dict[str, Any]:
+    """Everything that the template shows."""
+    study, comparison = load_study(study_name), compare_study(study_name)
+    rows = {row.key: row for row in comparison.rows}
+    cells = [cell for name in study.tables for cell in load_table(study_name, name).cells()]
+    details = {cell.key: detail(cell, rows[key_of(cell)]) for cell in cells}
+    return {
+        "study": study,
+        "comparison": comparison,
+        "headline": headline(comparison),
+        "tables": [table_view(study_name, name, rows) for name in study.tables],
+        "counts": list(parameter_counts(study_name)),
+        "details": json.dumps(details, sort_keys=True, ensure_ascii=False).replace("<", "\\u003c"),
+        "illustrations": illustrations,
+        "protocol": list(protocol_rows(study)),
+        "readings": list(readings().values()),
+        "provenance": provenance(cells),
+        "sign": lambda result: sign(comparison, result),
+        "marks": MARKS,
+        "datasets": DATASETS,
+    }
+
+
+def key_of(cell: Cell) -> CellKey:
+    return CellKey(cell.table, cell.row.key, cell.column_key)
+
+
+def headline(comparison: Comparison) -> str:
+    """The one sentence to take away."""
+    statuses = [result.status for result in comparison.claims if result.status != UNTESTABLE]
+    outcomes = {"hold": HOLDS, "hold so far": SO_FAR, "do not hold": FAILS}
+    counted = {words: statuses.count(status) for words, status in outcomes.items()}
+    claims = f"of {len(statuses)} statements of the paper that can be tested here "
+    claims += ", ".join(f"{number} {words}" for words, number in counted.items() if number) + "."
+    done = sum(bool(row.values) for row in comparison.rows)
+    if not comparison.judged:
+        return f"{done} of {len(comparison.rows)} cells have numbers; {claims}"
+    published = [row for row in comparison.rows if row.paper is not None]
+    agreeing = sum(row.word in ("reproduced", "consistent") for row in published)
+    return (
+        f"{done} of {len(comparison.rows)} cells have numbers, and {agreeing} of"
+        f" {len(published)} published accuracies are reproduced or consistent; {claims}"
+    )
+
+
+def table_view(study: str, name: str, rows: dict[CellKey, Row]) -> dict[str, Any]:
+    """A table's caption, heading and panels; each line has a label and its comparison rows."""
+    table = load_table(study, name)
+    cells = table.cells()
+    panels = [
+        {
+            "header": html(panel.header),
+            "groups": [
+                [
+                    (html(row.label), [rows[key_of(c)] for c in cells if c.row == row])
+                    for row in group
+                ]
+                for group in panel.groups
+            ],
+        }
+        for panel in table.panels
+    ]
+    columns = [
+        (DATASETS[d].title, column.label) for d in table.datasets for column in table.columns
+    ]
+    number = name.removeprefix("table")
+    return {"name": name, "title": f"Table {number}", "caption": html(table.caption)} | {
+        "panels": panels,
+        "columns": columns,
+    }
+
+
+def detail(cell: Cell, row: Row) -> dict[str, Any]:
+    """What a click on a cell shows: label and text, in order, then its readings and commands."""
+    probes = cell.probes()
+    facts = {
+        "Cell": f"{cell.study}/{cell.key}",
+        "Model": f"{cell.row.model}, {probes[0].run.variant}",
+        "Dataset, probe": f"{DATASETS[cell.dataset].title}, {probes[0].name} ({cell.column.metric})",
+        "Result": row.word,
+    }
+    if row.mean is not None and row.interval is not None:
+        low, high = row.interval
+        facts["Mean"] = f"{row.mean:.2f} % over {len(row.values)} of {len(probes)} seeds"
+        facts["95 % interval"] = f"{low:.2f} to {high:.2f} ({row.interval_kind})"
+        facts["By seed"] = ", ".join(f"{seed}: {value:.2f}" for seed, value in row.values.items())
+        facts["Test images"] = f"{row.n_test:,}"
+    if row.paper is not None:
+        facts["Paper"] = f"{row.paper:.2f} %"
+    if row.verdict is not None:
+        judged = row.verdict
+        facts["Difference"] = f"{judged.difference:+.2f} points"
+        facts["Consistent within"] = f"{judged.consistent_within:.2f} points"
+        facts["Margin"] = f"{judged.margin:.2f} points"
+    for seed, error in row.failed.items():
+        facts[f"Seed {seed} failed"] = error
+    facts["Files"] = " ".join(str(probe.folder) for probe in probes)
+    used = [f"{name}: {readings()[name].reading}" for name in row.readings]
+    return {"facts": facts, "readings": used, "commands": commands(cell)}
+
+
+def commands(cell: Cell) -> dict[str, str]:
+    """What to type to get the cell: what is missing only, or all trained anew."""
+    return {
+        "make what is missing": f"snakemake {cell.path}",
+        "train again": f"snakemake {cell.path} --forcerun pretrain probe",
+    }
+
+
+def parameter_counts(study: str) -> Iterator[dict[str, Any]]:
+    """The rows of Tables 6-10's csv files that exist."""
+    import csv
+
+    for name in COUNTED:
+        path = paths.table(study, name, "csv")
+        if path.exists():
+            with path.open(encoding="utf-8", newline="") as file:
+                yield from csv.DictReader(file)
+
+
+def protocol_rows(study: Study) -> Iterator[dict[str, Any]]:
+    """Each protocol key with its value for each of the study's datasets and who chose it."""
+    for key, entry in study.defaults.items():
+        values = [study.value(key, dataset) for dataset in study.datasets]
+        yield {
+            "key": key,
+            "values": [show(value.value) for value in values],
+            "source": ", ".join(dict.fromkeys(value.source for value in values)),
+            "reading": entry.reading or "",
+            "about": entry.about,
+        }
+
+
+def provenance(cells: Sequence[Cell]) -> dict[str, list[str]]:
+    """Who made the numbers: the different values over all runs and probes, with how many have each."""
+    found: dict[str, dict[str, int]] = {}
+    folders = {p.run.pretrain: "pretrain" for cell in cells for p in cell.probes()}
+    folders |= {p.folder: "probe" for cell in cells for p in cell.probes()}
+    seconds = 0.0
+    for folder, kind in sorted(folders.items()):
+        try:
+            metrics = read_result(folder / paths.METRICS, kind, check_files=False)
+        except CheckpointError:
+            _count(found, f"{kind} jobs", "without a whole result")
+            continue
+        seconds += metrics["wall_seconds"]
+        _count(found, f"{kind} jobs", "done")
+        for label, value in _origins(metrics).items():
+            _count(found, label, value)
+    lines = {
+        label: [f"{value} ({number})" for value, number in sorted(values.items())]
+        for label, values in found.items()
+    }
+    return lines | {"job time": [f"{seconds / 3600:.2f} hours in sum"]}
+
+
+def _count(found: dict[str, dict[str, int]], label: str, value: str) -> None:
+    values = found.setdefault(label, {})
+    values[value] = values.get(value, 0) + 1
+
+
+def _origins(metrics: dict[str, Any]) -> dict[str, str]:
+    made = metrics["provenance"]
+    dirty = " with uncommitted changes" if made["git"]["dirty"] else ""
+    versions = ", ".join(f"{name} {number}" for name, number in made["versions"].items())
+    return {
+        "day": made["ended"][:10],
+        "commit": f"{made['git']['commit'][:12] or 'unknown'}{dirty}",
+        "versions": f"python {made['python']}, {versions}",
+        "device": f"{made['device']}, {made['threads']} thread(s), {made['host']['cpu']}",
+        "dataset": f"{metrics['run'].split('/')[1]} {metrics['data_digest'][:12]}",
+    }
+
+
+SYMBOLS = {r"\beta": "β", r"\%": "%", r"\mathrm": "", r"\times": "×", r"\phi": "φ"}
+
+
+def html(text: str) -> Any:
+    """LaTeX of labels and captions as HTML: `$z_{a}^{b}$` becomes z with sub- and superscript."""
+    import markupsafe
+
+    escaped = str(markupsafe.escape(text))
+    for symbol, character in SYMBOLS.items():
+        escaped = escaped.replace(symbol, character)
+    return markupsafe.Markup(re.sub(r"\$(.*?)\$", lambda m: _math(m[1]), escaped))
+
+
+def _math(formula: str) -> str:
+    for mark, tag in (("_", "sub"), (r"\^", "sup")):
+        pattern = mark + r"(?:\{+([^{}]*)\}+|(\w))"
+        formula = re.sub(pattern, rf"<{tag}>\1\2</{tag}>", formula)
+    return f"<i>{formula}</i>"
+
+
+def render(values: dict[str, Any]) -> str:
+    """The page from its context."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("patchvae.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template("report.html.j2").render(values)

@@ -1,0 +1,223 @@
+"""The report page: its numbers are the cells', nothing missing is hidden, and a real browser finds it whole."""
+
+import json
+import re
+import shutil
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from patchvae.errors import CheckpointError
+from patchvae.figures.catalogue import illustrations
+from patchvae.paper.published import CellKey, accuracy
+from patchvae.report.cells import cell_config_digest
+from patchvae.report.page import html, write_page
+from patchvae.results import write_bytes, write_result
+from patchvae.specs import Cell, load_table
+
+
+def write_cell(cell: Cell, values: list[float]) -> None:
+    published = accuracy().get(CellKey(cell.table, cell.row.key, cell.column_key))
+    document = {
+        "study": cell.study,
+        "table": cell.table,
+        "row": cell.row.key,
+        "column": cell.column_key,
+        "seeds": list(range(len(values))),
+        "values": values,
+        "failed": [],
+        "n_test": 10_000,
+        "mean": sum(values) / len(values),
+        "sd": 0.1,
+        "interval": [min(values) - 1, max(values) + 1],
+        "interval_kind": "student-t",
+        "paper": published if cell.study == "paper" else None,
+        "config_digest": cell_config_digest(cell),
+        "data_digest": "0" * 64,
+        "source_digest": "1" * 64,
+    }
+    write_result(cell.path, "cell", document)
+
+
+def tiny_png() -> bytes:
+    """One grey pixel."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
+
+    header = struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)
+    pixels = chunk(b"IDAT", zlib.compress(b"\x00\x80"))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + pixels + chunk(b"IEND", b"")
+
+
+@pytest.fixture
+def tiny_page(project: Path) -> Path:
+    """The page of the study `tiny`: one cell of Table 1 missing, Figure 1 drawn, the others not."""
+    for cell in [*load_table("tiny", "table1").cells(), *load_table("tiny", "table5").cells()]:
+        if cell.key != "table1/bigan/parts32-conv3":
+            write_cell(cell, [10.11, 10.33])
+    write_bytes(Path("figures/tiny/figure1.png"), tiny_png())
+    return write_page("tiny", illustrations("tiny"))
+
+
+@pytest.fixture
+def paper_page(project: Path) -> Path:
+    """The page of the paper's study: two cells run, one far from the published number."""
+    cells = {cell.key: cell for cell in load_table("paper", "table4").cells()}
+    close, far = (cells[f"table4/prior_vis={x}/cifar100-conv5"] for x in (0.01, 0.05))
+    published = accuracy()[CellKey("table4", "prior_vis=0.01", "cifar100-conv5")]
+    write_cell(close, [published - 0.1, published, published + 0.1, published, published])
+    write_cell(far, [90.0, 90.1, 90.2, 90.1, 90.0])
+    return write_page("paper", illustrations("paper"))
+
+
+def details_of(text: str) -> dict[str, Any]:
+    (found,) = re.findall(
+        r'<script type="application/json" id="details">(.*?)</script>', text, re.S
+    )
+    return json.loads(found)
+
+
+def test_every_cell_has_its_number_details_and_command(tiny_page: Path) -> None:
+    text = tiny_page.read_text()
+    details = details_of(text)
+    buttons = re.findall(r'data-cell="([^"]+)"', text)
+    cells = [c for name in ("table1", "table5") for c in load_table("tiny", name).cells()]
+    assert sorted(buttons) == sorted(details) == sorted(cell.key for cell in cells)
+    facts = details["table5/beta_vis=0.3/parts32-conv5"]["facts"]
+    assert facts["Mean"] == "10.22 % over 2 of 2 seeds"
+    assert facts["By seed"] == "0: 10.11, 1: 10.33"
+    assert "Paper" not in facts
+    assert details["table1/bigan/parts32-conv3"]["facts"]["Result"] == "not run"
+    command = details["table1/bigan/parts32-conv3"]["commands"]["make what is missing"]
+    assert command == "snakemake results/tiny/cells/table1/bigan/parts32-conv3.json"
+    assert text.count("10.22<span") == len(cells) - 1
+
+
+def test_what_is_missing_is_said(tiny_page: Path) -> None:
+    text = tiny_page.read_text()
+    assert f"{10 * 3 + 3 - 1 - 3} of {10 * 3 + 3 - 3} cells have numbers" in text
+    assert "Not drawn yet: <code>snakemake figures/tiny/figure2.pdf</code>" in text
+    assert "Not drawn yet: <code>snakemake figures/tiny/figure1.pdf</code>" not in text
+    assert "Tables 6-10 are not made yet" in text
+    assert "cannot be compared with the paper's" in re.sub(r"&#39;", "'", text)
+
+
+def test_verdicts_are_the_papers_studys_only(paper_page: Path, tiny_page: Path) -> None:
+    text = paper_page.read_text()
+    details = details_of(text)
+    close, far = (details[f"table4/prior_vis={x}/cifar100-conv5"]["facts"] for x in (0.01, 0.05))
+    assert close["Result"] == "reproduced"
+    assert far["Result"] == "differs"
+    assert float(far["Difference"].split()[0]) > 50
+    assert "1 of 128 published accuracies are reproduced or consistent" in text
+    for facts in details_of(tiny_page.read_text()).values():
+        assert not {"Paper", "Difference", "Margin"} & set(facts["facts"])
+
+
+def test_the_same_results_give_the_same_bytes(tiny_page: Path) -> None:
+    before = tiny_page.read_bytes()
+    assert write_page("tiny", illustrations("tiny")).read_bytes() == before
+
+
+def test_an_altered_cell_is_refused(tiny_page: Path) -> None:
+    cell = load_table("tiny", "table5").cells()[0].path
+    cell.write_text(cell.read_text().replace("10.11", "99.11"))
+    with pytest.raises(CheckpointError, match="altered"):
+        write_page("tiny", illustrations("tiny"))
+
+
+def test_the_page_needs_no_network(tiny_page: Path) -> None:
+    text = tiny_page.read_text()
+    addresses = re.findall(r'(?:src|href|action)="([^"]*)"', text)
+    assert {a for a in addresses if not a.startswith(("#", "data:"))} == set()
+    assert "http" not in re.sub(r'"data:[^"]*"', "", text)
+
+
+@pytest.mark.parametrize(
+    ("latex", "expected"),
+    [
+        (r"$\beta$-VAE + $L_w$", "<i>β</i>-VAE + <i>L<sub>w</sub></i>"),
+        (
+            r"$z_{\mathrm{vis}}^{\mathrm{prior}}$ (top-1, \%)",
+            "<i>z<sub>vis</sub><sup>prior</sup></i> (top-1, %)",
+        ),
+        ("a < b & c", "a &lt; b &amp; c"),
+    ],
+)
+def test_labels_become_html(latex: str, expected: str) -> None:
+    assert str(html(latex)) == expected
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Debian's Chromium without a window, driven by selenium."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        pytest.skip("no Chromium here: apt-get install chromium chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    window = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield window
+    window.quit()
+
+
+def visit(browser: Any, page: Path, width: int) -> None:
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600},
+    )
+    browser.get(page.resolve().as_uri())
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_page_is_whole_in_a_browser(browser: Any, tiny_page: Path, width: int) -> None:
+    visit(browser, tiny_page, width)
+    assert [line for line in browser.get_log("browser") if line["level"] == "SEVERE"] == []
+    dangling = browser.execute_script(
+        "return [...document.querySelectorAll('a')].map(a => a.getAttribute('href'))"
+        ".filter(h => !document.getElementById(h.slice(1)))"
+    )
+    assert dangling == []
+    images = browser.execute_script(
+        "return [...document.images].map(i => [i.naturalWidth, i.alt.length > 20])"
+    )
+    assert images == [[1, True]]
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    repeated = browser.execute_script(
+        "const ids = [...document.querySelectorAll('[id]')].map(e => e.id);"
+        "return ids.filter((id, i) => ids.indexOf(id) !== i)"
+    )
+    assert repeated == []
+
+
+def test_a_click_shows_a_cells_details(browser: Any, paper_page: Path) -> None:
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    visit(browser, paper_page, 1280)
+    dialog = browser.find_element(By.ID, "detail")
+    assert not dialog.is_displayed()
+    key = "table4/prior_vis=0.05/cifar100-conv5"
+    button = browser.find_element(By.CSS_SELECTOR, f'[data-cell="{key}"]')
+    button.click()
+    assert dialog.is_displayed()
+    for words in (key, "90.08 % over 5 of 5 seeds", "differs", f"results/paper/cells/{key}.json"):
+        assert words in dialog.text
+    dialog.send_keys(Keys.ESCAPE)
+    assert not dialog.is_displayed()
+    button.send_keys(Keys.ENTER)  # by keyboard alone
+    assert dialog.is_displayed()
+    dialog.find_element(By.CSS_SELECTOR, "form button").click()
+    assert not dialog.is_displayed()
+    assert [line for line in browser.get_log("browser") if line["level"] == "SEVERE"] == []
