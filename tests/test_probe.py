@@ -4,6 +4,7 @@ import csv
 import json
 import random
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from patchvae.data.store import open_dataset
 from patchvae.data.tensors import Images, load_images
 from patchvae.errors import CheckpointError
 from patchvae.nn.trunk import Trunk
+from patchvae.optim import SGD
 from patchvae.pretrain import pretrain
 from patchvae.probe import Cached, Classifier, Live, Split, cache, evaluate, features_of, probe
 from patchvae.results import read_result
@@ -150,14 +152,13 @@ def test_the_optimizer_takes_the_rate_momentum_and_decay_of_the_protocol(
 ) -> None:
     edit(project, "lr_step: 2", "lr_step: 1")
     used: list[tuple[float, float, float]] = []
-    step = torch.optim.SGD.step
+    step = SGD.step
 
-    def watched(self: torch.optim.SGD, *args: object, **kwargs: object) -> object:
-        group = self.param_groups[0]
-        used.append((group["lr"], group["momentum"], group["weight_decay"]))
-        return step(self, *args, **kwargs)  # type: ignore[arg-type]
+    def watched(self: SGD, gradients: Sequence[Tensor]) -> None:
+        used.append((self.lr, self.momentum, self.weight_decay))
+        step(self, gradients)
 
-    monkeypatch.setattr(torch.optim.SGD, "step", watched)
+    monkeypatch.setattr(SGD, "step", watched)
     probe(resolve_probe(encoder, "conv5"), options)
     assert len(used) == 4 * 5
     assert [lr for lr, _, _ in used[::5]] == pytest.approx([1e-2, 1e-3, 1e-4, 1e-5])
