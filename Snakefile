@@ -10,27 +10,29 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/probe.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
 
 
 rule all:
     default_target: True
     input:
-        tables_of("paper"),
+        products_of("paper"),
 
 
 rule demo:
     input:
-        tables_of("demo"),
+        products_of("demo"),
 
 
 rule fashion:
     input:
-        tables_of("fashion"),
+        products_of("fashion"),
 
 
 rule fashion_quick:
     input:
-        tables_of("fashion-quick"),
+        products_of("fashion-quick"),
 
 
 rule pdf:

@@ -140,6 +140,32 @@ def document(study: str) -> None:
 
 
 @cli.command()
+@click.argument("targets", nargs=-1, required=True)
+@click.option("--device", default="auto", help="auto, cpu or cuda")
+@click.option("--threads", default=1, help="CPU threads")
+@click.option("--data", type=click.Path(path_type=Path), help="data root [$PATCHVAE_DATA]")
+def figure(targets: tuple[str, ...], **options: Any) -> None:
+    """Draw TARGETS, e.g. figures/demo/figure2.pdf or demo/figure2, as .pdf and .png."""
+    from patchvae.figures.catalogue import Target
+    from patchvae.figures.write import write_figure
+
+    for text in targets:
+        target = Target.parse(text)
+        for path in write_figure(target.study, target.stem, Options(**options)):
+            click.echo(path)
+
+
+@cli.command()
+@click.argument("study")
+def report(study: str) -> None:
+    """Write results/STUDY/report.html: every number and picture on one page."""
+    from patchvae.figures.catalogue import illustrations
+    from patchvae.report.page import write_page
+
+    click.echo(write_page(study, illustrations(study)))
+
+
+@cli.command()
 def params() -> None:
     """Compare our 15 parameter counts with the paper's; exit 1 if one differs."""
     from rich.console import Console

@@ -141,8 +141,9 @@ rule run_figure:
         runtime=60,
     params:
         source=lambda w: figure_sources([w.figure]),
+        target=subpath(output[0], strip_suffix=".pdf"),
     shell:
-        "python -m patchvae figure {output[0]:q} --threads {threads} > {log:q} 2>&1"
+        "python -m patchvae figure {params.target:q} --threads {threads} > {log:q} 2>&1"
 
 
 use rule run_figure as paper_run_figure with:
@@ -163,8 +164,9 @@ rule dataset_figure:
         "../../environment.yml"
     params:
         source=figure_sources(["figure3"]),
+        target=subpath(output[0], strip_suffix=".pdf"),
     shell:
-        "python -m patchvae figure {output[0]:q} --threads {threads} > {log:q} 2>&1"
+        "python -m patchvae figure {params.target:q} --threads {threads} > {log:q} 2>&1"
 
 
 use rule dataset_figure as paper_dataset_figure with:

@@ -17,6 +17,15 @@ def page_inputs(wildcards):
     return [str(path) for path in (*cells, *counts, *figures)]
 
 
+def products_of(study):
+    """Every table and figure of a study, and the page that shows them."""
+    return [
+        *tables_of(study),
+        *figures_of(study),
+        f"{paths.RESULTS}/{study}/report.html",
+    ]
+
+
 rule report_page:
     input:
         page_inputs,
