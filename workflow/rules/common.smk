@@ -134,3 +134,23 @@ def document_of(study):
     """The PDF of all tables of a study."""
     load_study(study)
     return str(paths.output("tables", study, "tables.pdf"))
+
+
+@clear
+def page_inputs(wildcards):
+    """Every number and picture of a study."""
+    study = wildcards.study
+    tables = load_study(study).tables
+    cells = [cell.path for table in tables for cell in load_table(study, table).cells()]
+    counts = [paths.table(study, name, "csv") for name in page.COUNTED]
+    figures = [Target(study, FIGURES[name]).path("png") for name in figure_names(study)]
+    return [str(path) for path in (*cells, *counts, *figures)]
+
+
+def products_of(study):
+    """Every table and figure of a study, and the page that shows them."""
+    return [
+        *tables_of(study),
+        *figures_of(study),
+        f"{paths.RESULTS}/{study}/report.html",
+    ]
