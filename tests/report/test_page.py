@@ -212,6 +212,8 @@ def test_a_click_shows_a_cells_details(browser: Any, paper_page: Path) -> None:
     button = browser.find_element(By.CSS_SELECTOR, f'[data-cell="{key}"]')
     button.click()
     assert dialog.is_displayed()
+    assert browser.switch_to.active_element.text == key
+    assert browser.execute_script("return arguments[0].scrollTop", dialog) == 0
     for words in (key, "90.08 % over 5 of 5 seeds", "differs", f"results/paper/cells/{key}.json"):
         assert words in dialog.text
     dialog.send_keys(Keys.ESCAPE)
