@@ -90,7 +90,7 @@ class SGD:
         torch._fused_sgd_(
             self.parameters,
             list(gradients),
-            self.state["b"],
+            self.state["b"] if self.momentum else [],  # the kernel takes none without momentum
             weight_decay=self.weight_decay,
             momentum=self.momentum,
             lr=self.lr,
