@@ -10,6 +10,7 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/probe.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/common_figures.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 
