@@ -169,7 +169,7 @@ def _cores() -> int:
 def _refuse(writer: Writer, bad: list[str]) -> None:
     text = ", ".join(bad[:NAMED])
     if len(bad) > NAMED:
-        listing = writer.downloads / "bad_images.txt"
+        listing = writer.beside("bad_images.txt")
         listing.parent.mkdir(parents=True, exist_ok=True)
         listing.write_text("\n".join(bad) + "\n")
         text += f" and {len(bad) - NAMED} more, all listed in {listing}"

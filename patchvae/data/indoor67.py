@@ -28,7 +28,7 @@ def prepare_into(
     """Decode the images of both lists, and the rest of the archive."""
     names = [ARCHIVE, *LISTS.values()]
     folder = require(names, source or writer.downloads, WHERE)
-    record = writer.downloads / "digests.json"
+    record = writer.beside("digests.json")
     writer.sources = insist((folder / name for name in names), record)
     items = _index(folder / ARCHIVE, writer)
     listed = {split: _read_list(folder / name, items) for split, name in LISTS.items()}

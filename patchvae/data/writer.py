@@ -48,6 +48,10 @@ class Writer:
     def path(self, name: str) -> Path:
         return self.folder / f"{name}.npy"
 
+    def beside(self, name: str) -> Path:
+        """A file of our own about the originals: their folder may be a link to a read-only one."""
+        return self.downloads.with_name(f"{self.downloads.name}.{name}")
+
     def create(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> None:
         """A new zero array; its disk space is taken at once, so that a full disk shows here."""
         array = np.lib.format.open_memmap(self.path(name), "w+", dtype, shape)

@@ -134,9 +134,11 @@ def test_many_bad_images_are_listed_in_a_file(make: Make, items: dict[str, list[
     for item in items["train"]:
         Path(item.path).unlink()
     writer = make(SMALL)
-    with pytest.raises(DataError, match=r"30 images .* and 10 more, all listed in .*bad_images"):
+    with pytest.raises(
+        DataError, match=r"30 images .* and 10 more, all listed in .*small.bad_images"
+    ):
         filling.fill(writer, {"train": items["train"]}, workers=1)
-    listing = (writer.downloads / "bad_images.txt").read_text().splitlines()
+    listing = (writer.downloads.parent / "small.bad_images.txt").read_text().splitlines()
     assert listing == [f"train{k}.jpg (missing)" for k in range(30)]
 
 
