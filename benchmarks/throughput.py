@@ -25,6 +25,7 @@ from patchvae.config import load_study
 from patchvae.data.tensors import Images
 from patchvae.models import build
 from patchvae.nn.trunk import Trunk
+from patchvae.optim import SGD, Adam
 from patchvae.pretrain import update
 from patchvae.probe import Classifier
 from patchvae.registry import ARCHITECTURES, DATASETS, MODELS, PROBES
@@ -76,7 +77,7 @@ def pretraining(size: int, model: str, images: Images) -> tuple[Step, int]:
     device = images.pixels.device
     network = build(example(size, model)).to(device).to(memory_format=torch.channels_last).train()
     phases = network.phases()
-    optimizers = [torch.optim.Adam(phase.parameters, lr=1e-4, fused=True) for phase in phases]
+    optimizers = [Adam(phase.parameters, 1e-4, (0.9, 0.999)) for phase in phases]
     index = torch.arange(len(images), device=device)
 
     def step() -> None:
@@ -95,7 +96,7 @@ def probing(size: int, probe: str, images: Images) -> Iterator[tuple[str, Step]]
     classifier = Classifier(trunk, PROBES[probe], size, facts.classes, 512)
     classifier = classifier.to(device).to(memory_format=torch.channels_last)
     weights = [p for p in classifier.parameters() if p.requires_grad]
-    optimizer = torch.optim.SGD(weights, lr=1e-2, momentum=0.9, fused=True)
+    optimizer = SGD(weights, 1e-2, 0.9)
     index = torch.arange(len(images), device=device)
     labels = index % facts.classes
 
@@ -108,9 +109,7 @@ def probing(size: int, probe: str, images: Images) -> Iterator[tuple[str, Step]]
     def train() -> None:
         classifier.train()
         loss = F.cross_entropy(classifier(features), labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        optimizer.step(torch.autograd.grad(loss, optimizer.parameters))
         loss.item()
 
     @torch.no_grad()
