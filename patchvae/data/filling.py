@@ -60,13 +60,9 @@ def fill(
     logs = {split: _log(writer, split) for split in splits}
     done = {split: set(log.read_text().split()) for split, log in logs.items()}
     bad: list[str] = []
-    with Progress(
-        f"{writer.facts.name}: images", sum(writer.counts[s] for s in splits)
-    ) as progress:
-        seen = 0
-        chunks = (
-            chunk for s, items in splits.items() for chunk in _chunks(writer, s, items, margin)
-        )
+    chunks = (c for s, items in splits.items() for c in _chunks(writer, s, items, margin))
+    seen, total = 0, sum(writer.counts[split] for split in splits)
+    with Progress(f"{writer.facts.name}: images", total) as progress:
         for chunk, fresh, failed in _decode_all(chunks, done, workers or _cores()):
             if fresh and not failed:
                 with logs[chunk.array.stem].open("a") as log:
@@ -85,9 +81,8 @@ def _log(writer: Writer, split: str) -> Path:
     if not log.exists() or log.read_text().partition("\n")[0] != heading:
         log.unlink(missing_ok=True)
         writer.images(split, writer.counts[split])
-        log.write_text(
-            f"{heading}\n"
-        )  # last, so that it never speaks of an array that is not there
+        # last, so that it never speaks of an array that is not there
+        log.write_text(f"{heading}\n")
     return log
 
 

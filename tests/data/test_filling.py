@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -151,24 +151,54 @@ def alive(pid: int) -> bool:
     return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
+@pytest.fixture
+def long_run(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process in the middle of decoding."""
     image = write(tmp_path / "x.jpg", noise(0))
     script = write(tmp_path / "long.py", LONG.encode())
     command = [sys.executable, str(script), str(tmp_path), str(image)]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    log = tmp_path / "train.done"
-    deadline = time.monotonic() + 60
-    while not log.exists() or len(log.read_text().split()) < 3:
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    workers = children(process.pid)
-    assert len(workers) >= 2
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    while any(alive(pid) for pid in workers):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    rows = np.load(tmp_path / "train.npy", mmap_mode="r")[: filling.CHUNK]
-    assert (rows == decode(Item("x", 0, str(image)), 16)).all()
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: len(read(tmp_path / "train.done").split()) > 2)
+    assert process.poll() is None
+    yield process
+    process.kill()
+    process.communicate()
     shutil.rmtree(tmp_path)  # the array is large
+
+
+def read(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def workers(pid: int) -> list[int]:
+    children = read(Path(f"/proc/{pid}/task/{pid}/children")).split()
+    return [int(p) for p in children if "spawn_main" in read(Path(f"/proc/{p}/cmdline"))]
+
+
+def ended(pid: int) -> bool:
+    return read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()[:1] in ([], ["Z"])
+
+
+def test_workers_end_when_their_parent_is_killed(
+    long_run: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    pids = workers(long_run.pid)
+    assert len(pids) == 2
+    os.kill(long_run.pid, signal.SIGKILL)
+    wait_until(lambda: all(ended(pid) for pid in pids))
+    rows = np.load(tmp_path / "train.npy", mmap_mode="r")[: filling.CHUNK]
+    assert (rows == decode(Item("x", 0, str(tmp_path / "x.jpg")), 16)).all()
+
+
+def test_a_killed_worker_ends_it_with_what_to_do(long_run: subprocess.Popen[str]) -> None:
+    os.kill(workers(long_run.pid)[0], signal.SIGKILL)
+    _, errors = long_run.communicate(timeout=60)
+    assert "ResourceError: a decoding process was ended from outside" in errors
+    assert long_run.returncode == 1

@@ -200,3 +200,14 @@ def test_subset_of_all_and_of_too_many(mini_once: Path) -> None:
     for limit in (0, 41):
         with pytest.raises(ConfigError, match=f"cannot take {limit} test images of 'mini'"):
             prepared.subset_indices("test", limit)
+
+
+def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
+    code = (
+        "import sys; from importlib import import_module; from patchvae.registry import DATASETS;"
+        "from patchvae.data import store;"
+        "[import_module(facts.import_path) for facts in DATASETS.values()];"
+        "print(sorted({'torch', 'torchvision', 'scipy', 'PIL', 'rich'} & set(sys.modules)))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
