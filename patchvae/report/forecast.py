@@ -8,7 +8,7 @@ from statistics import median
 
 from patchvae.failures import PRETRAIN
 from patchvae.registry import DATASETS, MODELS
-from patchvae.report.jobs import CELL, PREPARE, PROBE, TRAINED, Job, jobs_for, with_needs
+from patchvae.report.jobs import CELL, PREPARE, PROBE, REPORT, TRAINED, Job, jobs_for, with_needs
 from patchvae.report.states import DONE, RUNNING, State, States
 from patchvae.report.tables import ARCHITECTURE_TABLES
 from patchvae.report.throughput import (
@@ -179,8 +179,8 @@ def _estimate(seconds: Seconds, left: float, extra: float, basis: str) -> Estima
 def _plain_seconds(job: Job) -> float | None:
     if job.kind == PREPARE:
         return prepare_seconds(job.name)
-    if job.kind == CELL:
-        return overhead("cell")
+    if job.kind in (CELL, REPORT):
+        return overhead(job.kind)
     architecture = job.name.split("/")[1] in ARCHITECTURE_TABLES
     return overhead("architecture_table" if architecture else "table")
 

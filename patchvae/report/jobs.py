@@ -12,8 +12,8 @@ from patchvae.report.tables import ARCHITECTURE_TABLES, parse_target, table_name
 from patchvae.runs import ProbeConfig, Run, resolve_probe, resolve_run
 from patchvae.specs import Cell, load_table, parse_cell
 
-PREPARE, PROBE, CELL, TABLE = "prepare", "probe", "cell", "table"
-KINDS = (PREPARE, PRETRAIN, PROBE, CELL, TABLE)
+PREPARE, PROBE, CELL, TABLE, REPORT = "prepare", "probe", "cell", "table", "report"
+KINDS = (PREPARE, PRETRAIN, PROBE, CELL, TABLE, REPORT)
 TRAINED = (PRETRAIN, PROBE)
 
 
@@ -69,6 +69,12 @@ def table_job(study: str, name: str) -> Job:
     return Job(TABLE, f"{study}/{name}", target, log, tuple(cell_job(cell) for cell in cells))
 
 
+def report_job(study: str) -> Job:
+    """A study's page and its figures, taken as one job after the tables."""
+    target, log = paths.RESULTS / study / "report.html", paths.LOGS / study / "report.log"
+    return Job(REPORT, study, target, log, tuple(table_job(study, n) for n in table_names(study)))
+
+
 def with_needs(jobs: Iterable[Job]) -> list[Job]:
     """The jobs and all before them, each once and after what it needs."""
     return list(dict.fromkeys(job for root in jobs for job in _walk(root)))
@@ -89,12 +95,12 @@ def study_cells(study: str, table: str | None = None) -> list[Cell]:
 def jobs_for(target: str) -> list[Job]:
     """The jobs that make a target, without those before them.
 
-    A target is a study (or the rule named after it), a table, a cell, a run or a probe, by its path or
-    by its name. ConfigError when it is none of these.
+    A target is a study with its tables, figures and page (or the rule named after it), a table, a cell,
+    a run or a probe, by its path or by its name. ConfigError when it is none of these.
     """
     study = "paper" if target == "all" else target.replace("_", "-")
     if study in study_names():
-        return [table_job(study, name) for name in table_names(study)]
+        return [report_job(study)]
     if target.startswith("tables/"):
         return [table_job(*parse_target(target))]
     if "/runs/" in target or "/seed" in target:

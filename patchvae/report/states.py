@@ -14,7 +14,7 @@ from patchvae.failures import Config, failure_of, source_of
 from patchvae.lock import STALE as SILENT
 from patchvae.lock import read_holder
 from patchvae.report.cells import cell_config_digest
-from patchvae.report.jobs import CELL, PREPARE, PROBE, TABLE, Job
+from patchvae.report.jobs import CELL, PREPARE, PROBE, REPORT, TABLE, Job
 from patchvae.report.work import steps
 from patchvae.results import digest_of, read_result
 from patchvae.runs import ProbeConfig
@@ -56,8 +56,8 @@ class States:
         return self._results.get(job)
 
     def _judge(self, job: Job) -> State:
-        if job.kind == TABLE:
-            return self._table(job)
+        if job.kind in (TABLE, REPORT):
+            return self._document(job)
         if job.config is not None and (running := _running(job, job.config)) is not None:
             return running
         found = self._found(job)
@@ -133,12 +133,12 @@ class States:
         detail = f"state saved at step {step:,} of {total:,}: the same command continues"
         return State(STOPPED, detail, progress=step / total)
 
-    def _table(self, job: Job) -> State:
-        """A table carries no digest: it is done when it exists and all of its cells are."""
+    def _document(self, job: Job) -> State:
+        """A table or page carries no digest: it is done when it exists and all before it is done."""
         if not job.target.exists():
             return State(PENDING)
-        if any(self.of(cell).word != DONE for cell in job.needs):
-            return State(STALE, "its cells")
+        if any(self.of(before).word != DONE for before in job.needs):
+            return State(STALE, f"its {job.needs[0].kind}s")
         return State(DONE)
 
 

@@ -13,6 +13,7 @@ from patchvae.report.jobs import (
     KINDS,
     PRETRAIN,
     PROBE,
+    REPORT,
     TABLE,
     TRAINED,
     Job,
@@ -91,7 +92,7 @@ def show(result: Status, console: "Console") -> None:
     title = f"Study {result.study}: {load_study(result.study).title}"
     grid = Table("jobs", *WORDS, "hours done", title=title)
     for kind in KINDS:
-        if kind != TABLE:
+        if kind not in (TABLE, REPORT):
             counts = result.counts(kind)
             hours = f"{result.finished(kind)[1]:.2f}" if kind in TRAINED else ""
             grid.add_row(kind, *(str(counts[word] or "") for word in WORDS), hours)
