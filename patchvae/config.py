@@ -49,6 +49,7 @@ class Study:
     tables: Mapping[str, Mapping[str, Any]]
     protocol: Mapping[str, Any]
     defaults: Mapping[str, Entry]
+    external: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def value(self, key: str, dataset: str) -> Value:
         """The protocol's `section.key` for a dataset: study's dataset, study, protocol, in this order."""
@@ -182,6 +183,7 @@ def load_study(name: str, folder: Path = paths.CONFIG) -> Study:
         tables=raw["tables"],
         protocol=raw.get("protocol", {}),
         defaults=protocol(folder),
+        external=raw.get("external", {}),
     )
 
 

@@ -40,7 +40,8 @@ class Architecture:
     """Where a network lives and which protocol keys shape it.
 
     `variant` maps the prefix used in paths to a hyper-parameter: ("N", "num_parts") gives `N16`.
-    `keys` are the further protocol keys (section `model`) that its numbers depend on.
+    `keys` are the further protocol keys (section `model`) that its numbers depend on. The variant of
+    a `named` one is a name under the study's `external`.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Architecture:
     variant: tuple[tuple[str, str], ...] = ()
     keys: tuple[str, ...] = ()
     trained: bool = True
+    named: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,14 @@ _ARCHITECTURES = (
     Architecture(
         "imagenet-pretrained", "patchvae.models.fixed:ImageNetTrunk", (), ("trunk",), trained=False
     ),
+    Architecture(
+        "external",
+        "patchvae.models.external:ExternalTrunk",
+        (),
+        ("trunk",),
+        trained=False,
+        named=True,
+    ),
 )
 
 ADVERSARIAL = (
@@ -116,6 +126,7 @@ _MODELS = (
     Model("bigan", "bigan", "BiGAN"),
     Model("random", "random", "Random (untrained)"),
     Model("imagenet-pretrained", "imagenet-pretrained", "ImageNet pretrained"),
+    Model("external", "external", "External encoder"),
 )
 
 DATASETS = {d.name: d for d in _DATASETS}
@@ -134,5 +145,5 @@ PROBES: dict[str, str | None] = {
 def lookup(kind: str, table: Mapping[str, T], name: str) -> T:
     """The entry called `name`, or a ConfigError that lists what exists."""
     if name not in table:
-        raise ConfigError(f"unknown {kind} '{name}': choose one of {', '.join(table)}")
+        raise ConfigError(f"unknown {kind} '{name}': choose one of {', '.join(table) or '(none)'}")
     return table[name]

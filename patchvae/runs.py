@@ -4,15 +4,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from decimal import Decimal
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 from patchvae import paths
 from patchvae.config import Scalar, Study, load_study, validate
-from patchvae.errors import ConfigError
+from patchvae.errors import ConfigError, DataError
 from patchvae.registry import ARCHITECTURES, DATASETS, MODELS, PROBES, Architecture, lookup
-from patchvae.results import digest_of
+from patchvae.results import digest_of, sha256_file
 
 NO_VARIANT = "plain"  # the variant of an architecture without hyper-parameters
 
@@ -84,6 +84,8 @@ def parse_variant(architecture: Architecture, text: str) -> dict[str, Scalar]:
 def variant_of(study: Study, dataset: str, model: str, overrides: Mapping[str, Scalar]) -> str:
     """The variant of a model in a study, with a table row's `set` on top."""
     architecture = ARCHITECTURES[lookup("model", MODELS, model).architecture]
+    if architecture.named:
+        return _name_of(study, model, overrides)
     keys = {key for _, key in architecture.variant}
     for key in overrides:
         if key not in keys:
@@ -93,6 +95,34 @@ def variant_of(study: Study, dataset: str, model: str, overrides: Mapping[str, S
     if values.get("prior_vis") == "1/N":
         values["prior_vis"] = 1 / int(values["num_parts"])
     return format_variant(architecture, values)
+
+
+def _name_of(study: Study, model: str, overrides: Mapping[str, Scalar]) -> str:
+    """The `encoder` of a row, which has nothing else to set."""
+    if set(overrides) != {"encoder"}:
+        raise ConfigError(
+            f"a row of model {model} needs 'encoder', a name under 'external' of study"
+            f" '{study.name}', and no 'set'"
+        )
+    return str(overrides["encoder"])
+
+
+def _external(study: Study, name: str) -> dict[str, Scalar]:
+    """An external encoder's file, the SHA-256 of its content (another file, another run) and prefix."""
+    raw = lookup(f"external encoder of study '{study.name}'", study.external, name)
+    path = Path(raw["weights"])
+    if not path.is_file():
+        raise DataError(
+            f"config/{study.name}.yaml: external.{name}: {path} does not exist: put the weights there"
+        )
+    facts = path.stat()
+    return {**raw, "sha256": _sha256(path, facts.st_mtime_ns, facts.st_size)}
+
+
+@cache
+def _sha256(path: Path, _mtime: int, _size: int) -> str:
+    """Read once a process, although every cell of the encoder's row asks."""
+    return sha256_file(path)
 
 
 @dataclass(frozen=True)
@@ -188,7 +218,10 @@ def resolve_run(run: Run) -> PretrainConfig:
     architecture = ARCHITECTURES[model.architecture]
     section = study.section("model", run.dataset)
     hyper = {key: section[key] for key in architecture.keys}
-    hyper |= parse_variant(architecture, run.variant)
+    if architecture.named:
+        hyper |= _external(study, run.variant)
+    else:
+        hyper |= parse_variant(architecture, run.variant)
     train = study.limit(run.dataset, "train")
     data = DataConfig(
         dataset=run.dataset,

@@ -105,15 +105,15 @@ class Cell:
 
 
 def _row(raw: Mapping[str, Any]) -> Row:
-    overrides = raw.get("set", {})
+    overrides = raw.get("set", {}) | ({"encoder": raw["encoder"]} if "encoder" in raw else {})
     model = lookup("model", MODELS, raw["model"])
     derived = ",".join(
         f"{key}={value if isinstance(value, str) else number(value)}"
         for key, value in overrides.items()
     )
     return Row(
-        key=raw.get("key", derived or model.name),
-        label=raw.get("label", model.title),
+        key=raw.get("key", raw.get("encoder") or derived or model.name),
+        label=raw.get("label", raw.get("encoder", model.title)),
         model=model.name,
         overrides=overrides,
         probe=raw.get("probe"),

@@ -88,7 +88,7 @@ def test_comments_docstrings_and_layout_change_nothing(
         ("models/patchvae.py", "3, 1, 1)", "5, 1, 2)", PARTS),
         ("models/adversarial.py", "self.weight *", "2 * self.weight *", GAN),
         ("nn/discriminator.py", "0.2", "0.3", GAN | {"bigan"}),
-        ("models/fixed.py", "f37072fd.pth", "f37072fe.pth", {"random", "imagenet-pretrained"}),
+        ("models/fixed.py", "f37072fd.pth", "f37072fe.pth", {"random", "imagenet-pretrained", "external"}),
         ("data/tensors.py", "127.5", "128", TRAINING | {"probe"}),
         ("seeds.py", '"little"', '"big"', TRAINING | {"probe"}),
         ("loop.py", "/ self.n_steps", "/ (self.n_steps + 1)", TRAINING | {"probe"}),
