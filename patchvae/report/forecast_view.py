@@ -60,6 +60,11 @@ def _grounds(result: Forecast) -> list[str]:
         found.append(
             f"Rates of '{device.name}'{label}: {device.hardware}, n = {device.n}, {device.date}"
         )
+    found += [
+        f"An earlier forecast: {past['what']}, forecast {past['forecast']} s,"
+        f" measured {past['measured']} s, {past['date']}"
+        for past in device.past
+    ]
     found += [f"So far: {check.sentence}" for check in result.checks]
     if not result.checks:
         found.append("So far: no finished training to check a forecast against")

@@ -1,6 +1,6 @@
 """What devices do, as measured: images a second, the seconds around a job's work, bytes that it leaves."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -35,6 +35,7 @@ class Device:
     date: str
     start: float  # seconds of a training's process before its own clock starts
     inside: float  # seconds by its clock that no image takes
+    past: Sequence[Mapping[str, Any]]  # earlier forecasts: what, forecast, measured (seconds), date
     pretrain: Rates
     prefix: Rates
     train: Rates

@@ -30,7 +30,7 @@ from patchvae.runs import Run, resolve_probe, resolve_run
 
 TOY = Device(
     name="toy", match="cpu", hardware="a toy", measured=True, n=3, date="2026-01-01",
-    start=2.0, inside=1.0,
+    start=2.0, inside=1.0, past=[],
     pretrain={32: {"patchvae": (50.0, 100.0, 200.0)}},
     prefix={32: {"conv5": (100.0, 200.0, 400.0)}},
     train={32: {"conv5": (160.0, 320.0, 640.0)}},
