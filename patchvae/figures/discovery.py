@@ -190,7 +190,7 @@ def compute(target: Target, options: Options) -> Discovery:
         for dataset in part_datasets(target.study)
         for score in _scores(target.study, dataset, options)
     ]
-    return Discovery("Test images; AP after one-to-one matching; bars: chance", scores)
+    return Discovery("Test images; AP after one-to-one matching", scores)
 
 
 def draw(data: Discovery) -> Figure:

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from patchvae import paths
 from patchvae.errors import CheckpointError
@@ -27,6 +29,7 @@ PANELS = {
     "encoder, generator": ("adversarial", "encoder", "generator"),
     "discriminator": ("discriminator",),
 }
+SPAN = 30  # a panel that spans more has a logarithmic scale
 COLOURS = {"beta-vae": "C0", "patchvae": "C1", "bigan": "C2"}
 LINES = {"": "-", "-lw": "--", "-gan": "-.", "-gan-lw": ":"}
 
@@ -80,8 +83,10 @@ def draw(data: Training) -> Figure:
             for history in (h for h in data.histories if h.run.dataset == dataset):
                 _lines(axis, history, columns)
             axis.set_title(title)
-            axis.set_yscale("log")
-            axis.set_xlabel("epoch")
+            axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+            _scale(axis)
+            if axis in panels[2:]:
+                axis.set_xlabel("epoch")
         panels[0].set_ylabel(DATASETS[dataset].title)
         hide_unused(panels[len(PANELS) :])
         handles = {h.run.model: line for h, line in _handles(data, dataset)}
@@ -103,6 +108,13 @@ def _lines(axis: Axes, history: History, columns: tuple[str, ...]) -> None:
             axis.plot(
                 history.epochs, history.terms[column], marker=single, **_style(history.run.model)
             )
+
+
+def _scale(axis: Axes) -> None:
+    """Logarithmic where positive values span more than a factor of `SPAN`."""
+    values = [float(y) for line in axis.lines for y in np.asarray(line.get_ydata())]
+    if values and 0 < SPAN * min(values) < max(values):
+        axis.set_yscale("log")
 
 
 def _handles(data: Training, dataset: str) -> Iterator[tuple[History, Line2D]]:
