@@ -149,7 +149,7 @@ def _outcome(cell: Cell, state: State) -> dict[str, str]:
 def _ours(row: Row) -> str:
     text = record(row)
     return (
-        f"{text['ours']} % over {len(row.values)} seeds,"
+        f"{text['ours']} % over seed{'s' if len(row.values) > 1 else ''} {text['seeds']},"
         f" 95 % interval {text['low']} to {text['high']} ({text['interval']})"
     )
 

@@ -127,7 +127,7 @@ def cost_lines(result: Status) -> list[str]:
     if result.unused:
         hours = sum(seconds for _, seconds in result.unused) / 3600
         lines.append(
-            f"Asked for by no table of the study: {len(result.unused)} results, which took"
-            f" {hours:.2f} h."
+            f"On disk, asked for by no table of the study: {len(result.unused)} (which took"
+            f" {hours:.2f} h)."
         )
     return lines

@@ -63,7 +63,7 @@ def test_a_study_other_than_the_paper_has_a_number_and_no_verdict(project):
     write_chain(mini_cell())
     facts = explain(CELL).facts
     assert facts["state"] == "done"
-    assert facts["ours"].startswith("20.00 % over 2 seeds")
+    assert facts["ours"].startswith("20.00 % over seeds 0 1, 95 % interval")
     assert facts["verdict"].startswith("none: only the study paper")
 
 

@@ -55,7 +55,7 @@ def test_runs_that_no_table_asks_for(mini):
     write_training(resolve_run(Run.parse(other)), wall_seconds=7200.0)
     found = status("mini")
     assert found.unused == ((f"{other}/pretrain", 7200.0),)
-    assert "1 results, which took 2.00 h" in cost_lines(found)[-1]
+    assert "no table of the study: 1 (which took 2.00 h)" in cost_lines(found)[-1]
 
 
 def fail_one_of(row):
