@@ -1,11 +1,13 @@
 """Every state of a job, each brought about for real or by damage to real result files."""
 
 import os
+import re
 import signal
 import time
 
 import pytest
 from click.testing import CliRunner
+from conftest import REPO
 from made_runs import (
     CELL,
     edit_study,
@@ -19,7 +21,7 @@ from made_runs import (
 from patchvae import cli, failures, lock, paths
 from patchvae.errors import DivergedError, LockedError, ResourceError, StoppedError
 from patchvae.report.cells import summarise
-from patchvae.report.jobs import cell_job, with_needs
+from patchvae.report.jobs import cell_job, jobs_for, with_needs
 from patchvae.report.states import States, cell_state
 from patchvae.results import write_result
 from patchvae.specs import parse_cell
@@ -230,3 +232,13 @@ def test_an_altered_record_of_a_failure_is_refused(mini):
     write_result(failures.record_path(config.run, "pretrain"), "probe", {})
     with pytest.raises(CheckpointError, match="not a result of kind 'failure'"):
         failures.failure_of(config)
+
+
+def test_logs_are_where_the_rules_put_them(mini):
+    jobs = with_needs(jobs_for("mini/table5"))
+    rules = "".join(path.read_text() for path in (REPO / "workflow" / "rules").glob("*.smk"))
+    logs = re.findall(r'"(logs/.*?\.log)"', rules)
+    patterns = [re.sub(r"\{\w+\}", "[^/]+", log.replace(".", r"\.")) for log in logs]
+    assert {job.kind for job in jobs} == {"prepare", "pretrain", "probe", "cell", "table"}
+    for job in jobs:
+        assert any(re.fullmatch(pattern, str(job.log)) for pattern in patterns), job.log
