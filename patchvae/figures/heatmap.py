@@ -85,6 +85,6 @@ def draw(data: Differences) -> Figure:
         bold = panel.beyond_noise[~np.isnan(panel.difference)]
         for text, strong in zip(axis.texts, bold, strict=True):
             text.set_fontweight("bold" if strong else "normal")
-        axis.tick_params(length=0, rotation=0)
+        axis.tick_params(length=0, rotation=0, labelsize=6)
         axis.set_title(f"PatchVAE minus $\\beta$-VAE, {panel.title}")
     return figure
