@@ -1,20 +1,85 @@
-"""Images as one uint8 tensor on the device; batching, flipping and scaling are vectorised there."""
+"""Images as uint8 on the device, or read from disk batch by batch where they do not fit there.
 
+Batching, flipping and scaling are vectorised on the device; there are no loader processes.
+"""
+
+import os
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from patchvae.data.store import Prepared
+from patchvae.errors import DataError
 from patchvae.seeds import derive_seed
+
+HOST_BYTES = 1 << 30  # a CPU job keeps at most so many bytes of images in memory
+GPU_SHARE = 0.5  # of the free memory of a GPU that images may take
+CHUNK = 4096  # images copied at a time
+
+
+@dataclass(frozen=True)
+class Split:
+    """The chosen images of one split on disk: row `index[i]` of an .npy file, uint8 (H, W, 3) each."""
+
+    array: np.memmap
+    index: np.ndarray
+
+    @property
+    def nbytes(self) -> int:
+        return len(self.index) * self.row_bytes
+
+    @property
+    def row_bytes(self) -> int:
+        return int(np.prod(self.array.shape[1:]))
+
+    @cached_property
+    def _file(self) -> int:
+        assert self.array.filename is not None
+        return os.open(self.array.filename, os.O_RDONLY)
+
+    def read(self, position: int, into: memoryview) -> None:
+        """The image at a position, by its own read: mapped pages would count as resident memory."""
+        offset = self.array.offset + int(self.index[position]) * self.row_bytes
+        if os.preadv(self._file, [into], offset) != self.row_bytes:
+            raise DataError(
+                f"{self.array.filename} is shorter than when it was opened: prepare it again"
+            )
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Images that stay on disk; indexing reads them and puts them on the device."""
+
+    splits: tuple[Split, ...]
+    device: torch.device
+
+    @cached_property
+    def _starts(self) -> np.ndarray:
+        return np.cumsum([0, *(len(split.index) for split in self.splits)])
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def __getitem__(self, index: Tensor) -> Tensor:
+        """uint8 (B, H, W, 3) on the device."""
+        pinned = self.device.type == "cuda"
+        shape = (len(index), *self.splits[0].array.shape[1:])
+        pixels = torch.empty(shape, dtype=torch.uint8, pin_memory=pinned)
+        rows = pixels.view(len(index), -1).numpy()
+        for row, position in enumerate(index.tolist()):
+            k = int(np.searchsorted(self._starts, position, side="right")) - 1
+            self.splits[k].read(position - int(self._starts[k]), rows[row].data)
+        return pixels.to(self.device, non_blocking=True)
 
 
 @dataclass(frozen=True)
 class Images:
-    """`pixels` uint8 (n, H, W, 3) on the device, `labels` int64 (n,) or None."""
+    """`pixels` uint8 (n, H, W, 3), `labels` int64 (n,) on the device or None."""
 
-    pixels: Tensor
+    pixels: Tensor | Stored
     labels: Tensor | None = None
 
     def __len__(self) -> int:
@@ -46,14 +111,30 @@ def epoch_order(
     return order, mirrored.to(device) if flip else None
 
 
+def room(device: torch.device) -> int:
+    """Bytes of images that may stay on a device."""
+    if device.type == "cuda":
+        return int(GPU_SHARE * torch.cuda.mem_get_info(device)[0])
+    return HOST_BYTES
+
+
 def load_images(
     prepared: Prepared, splits: tuple[str, ...], limit: int | None, device: torch.device
 ) -> Images:
-    """The images of some splits on the device; labels too when there is one split."""
-    pixels, labels = [], None
-    for split in splits:
-        index = prepared.subset_indices(split, limit)
-        pixels.append(np.ascontiguousarray(prepared.images(split)[index]))
-        if len(splits) == 1:
-            labels = torch.from_numpy(prepared.labels(split)[index]).to(device)
-    return Images(torch.from_numpy(np.concatenate(pixels)).to(device), labels)
+    """The images of some splits, on the device where there is room; labels when there is one split."""
+    chosen = tuple(
+        Split(prepared.images(split), prepared.subset_indices(split, limit)) for split in splits
+    )
+    labels = None
+    if len(splits) == 1:
+        labels = torch.from_numpy(prepared.labels(splits[0])[chosen[0].index]).to(device)
+    stored = Stored(chosen, device)
+    if sum(split.nbytes for split in chosen) > room(device):
+        return Images(stored, labels)
+    pixels = torch.empty(
+        (len(stored), *chosen[0].array.shape[1:]), dtype=torch.uint8, device=device
+    )
+    for start in range(0, len(stored), CHUNK):
+        index = torch.arange(start, min(start + CHUNK, len(stored)))
+        pixels[start : start + CHUNK] = stored[index]
+    return Images(pixels, labels)
