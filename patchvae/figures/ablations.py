@@ -112,12 +112,18 @@ def draw(data: Ablations) -> Figure:
     for axis, parameter in zip(axes[-1], parameters, strict=True):
         axis.set_xlabel(SYMBOLS[parameter])
     if theirs:
-        axes[len(datasets), 0].set_title(
-            "The paper's own numbers: other images and protocol, not comparable", loc="left"
+        _heading(
+            axes[len(datasets), 0], "The paper's own: other images and protocol, not comparable"
         )
     if data.comparable:
         axes[0, -1].legend()
     return figure
+
+
+def _heading(axis: Axes, words: str) -> None:
+    """A title over a whole row of panels; the blank one keeps its room."""
+    axis.set_title(" ")
+    axis.text(0, 1.05, words, transform=axis.transAxes, va="bottom").set_in_layout(False)
 
 
 def _find(curves: list[Curve], parameter: str, dataset: str) -> Curve | None:

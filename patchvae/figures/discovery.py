@@ -28,7 +28,7 @@ from patchvae.runtime import Options
 from patchvae.seeds import derive_seed
 
 SHUFFLES = 5  # pairings of maps with other images' places, averaged for the chance level
-FIT_PATCHES = 8192  # training patches at most that k-means is fitted to
+FIT_PATCHES = 4096  # training patches at most that k-means is fitted to
 KMEANS, UNTRAINED = "k-means on patches", "PatchVAE, untrained"
 MARKERS = ("o", "s", "^", "D", "v")
 
