@@ -21,7 +21,7 @@ from patchvae.errors import (
 )
 from patchvae.results import read_result, write_result
 from patchvae.runs import PretrainConfig, ProbeConfig, Run
-from patchvae.runtime import now
+from patchvae.runtime import now, peak_memory_mib, pick_device
 from patchvae.sources import pretrain_source, probe_source
 
 PRETRAIN = "pretrain"
@@ -52,12 +52,34 @@ def describe(error: Exception) -> tuple[str, int]:
     """The line and the exit code of an error; 1 for one that nobody foresaw."""
     if isinstance(error, SuiteError):
         return str(error), error.exit_code
-    if isinstance(error, MemoryError):
-        message = "out of memory: give the job more, or lower a batch size"
-        return message, ResourceError.exit_code
-    if type(error).__name__ == "OutOfMemoryError":
-        return f"out of GPU memory: {error}", ResourceError.exit_code
+    if kind := _lacking(error):
+        return f"out of {kind} memory: {error}", ResourceError.exit_code
     return f"{type(error).__name__}: {error}", SuiteError.exit_code
+
+
+def _lacking(error: Exception) -> str:
+    """`GPU` or `main` when that memory ran out; torch's CPU allocator raises a RuntimeError."""
+    if type(error).__name__ == "OutOfMemoryError":
+        return "GPU"
+    return "main" if isinstance(error, MemoryError) or "allocate memory" in str(error) else ""
+
+
+@contextmanager
+def _memory_explained(config: Config) -> Iterator[None]:
+    """Within the block a lack of memory is a ResourceError with the batch size and the peak."""
+    try:
+        yield
+    except Exception as error:
+        kind = _lacking(error)
+        if not kind:
+            raise
+        settings = config.probe if isinstance(config, ProbeConfig) else config.pretrain
+        batch = f" with batches of {settings.batch_size}" if settings else ""
+        peak = peak_memory_mib(pick_device("auto" if kind == "GPU" else "cpu"))
+        raise ResourceError(
+            f"{config.run.name}/{stage_of(config)}: out of {kind} memory{batch}, {peak} MiB at the"
+            " peak: give the job more (the batch size is part of the configuration and stays)"
+        ) from error
 
 
 @contextmanager
@@ -68,7 +90,8 @@ def recorded(config: Config) -> Iterator[None]:
     """
     path = record_path(config.run, stage_of(config))
     try:
-        yield
+        with _memory_explained(config):
+            yield
     except (ConfigError, LockedError):
         raise
     except StoppedError:

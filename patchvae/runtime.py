@@ -106,11 +106,11 @@ def provenance(started: str, options: Options | None = None) -> dict[str, Any]:
         device = pick_device(options.device)
         record["threads"] = torch.get_num_threads()
         record["device"] = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
-        record["peak_memory_mib"] = _peak_memory_mib(device)
+        record["peak_memory_mib"] = peak_memory_mib(device)
     return record
 
 
-def _peak_memory_mib(device: Any) -> int:
+def peak_memory_mib(device: Any) -> int:
     """Peak device memory on a GPU, peak resident memory of the process elsewhere."""
     import resource
 
