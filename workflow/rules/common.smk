@@ -148,9 +148,10 @@ def page_inputs(wildcards):
 
 
 def products_of(study):
-    """Every table and figure of a study, and the page that shows them."""
+    """Every table and figure of a study, its comparison, and the page that shows them all."""
     return [
         *tables_of(study),
         *figures_of(study),
+        f"{paths.RESULTS}/{study}/comparison.html",
         f"{paths.RESULTS}/{study}/report.html",
     ]
