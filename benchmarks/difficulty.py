@@ -3,8 +3,9 @@
     python benchmarks/difficulty.py parts32 linear --epochs 30
     python benchmarks/difficulty.py parts32 resnet9 --epochs 30 --images 1000
     python benchmarks/difficulty.py parts32 resnet9 --epochs 15
+    python benchmarks/difficulty.py parts64 resnet9 --epochs 16 --batch 32    and so on for parts64
 
-One CPU thread, seed 0; SGD with momentum under a one-cycle schedule, batches of 128. The linear
+One CPU thread, seed 0; SGD with momentum under a one-cycle schedule whose peak is proportional to the batch. The linear
 classifier sees pixels in [-1, 1]; ResNet-9 (resnet18's conv1 to layer2, 512 hidden units) is trained from
 scratch on batches that are mirrored at random, left to right and upside down.
 """
@@ -21,7 +22,7 @@ from torchvision.models import resnet18
 from patchvae.data.store import Prepared, open_dataset, prepare
 from patchvae.data.tensors import scale
 
-BATCH, CLASSES = 128, 10
+CLASSES = 10
 
 
 def load(prepared: Prepared, split: str, limit: int | None) -> tuple[Tensor, Tensor]:
@@ -42,17 +43,19 @@ def network(what: str, size: int) -> nn.Module:
     return nn.Sequential(*trunk, *head).to(memory_format=torch.channels_last)
 
 
-def train(net: nn.Module, what: str, images: Tensor, labels: Tensor, epochs: int) -> None:
+def train(
+    net: nn.Module, what: str, images: Tensor, labels: Tensor, epochs: int, batch_size: int
+) -> None:
     """All epochs; the incomplete batch at an epoch's end is left out."""
-    linear, per_epoch = what == "linear", len(images) // BATCH
-    peak, decay = (2e-3, 1e-2) if linear else (0.05, 5e-4)
+    linear, per_epoch = what == "linear", len(images) // batch_size
+    peak, decay = (2e-3, 1e-2) if linear else (0.05 * batch_size / 128, 5e-4)
     optimizer = torch.optim.SGD(
         net.parameters(), peak, momentum=0.9, weight_decay=decay, nesterov=not linear
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, peak, total_steps=epochs * per_epoch)
     net.train()
     for _ in range(epochs):
-        for index in torch.randperm(len(images))[: per_epoch * BATCH].split(BATCH):
+        for index in torch.randperm(len(images))[: per_epoch * batch_size].split(batch_size):
             batch = images[index]
             if not linear:
                 for axis in (-1, -2):
@@ -80,6 +83,7 @@ def main() -> None:
     parser.add_argument("what", choices=("linear", "resnet9"))
     parser.add_argument("--epochs", type=int, required=True)
     parser.add_argument("--images", type=int, help="of the training images, balanced [all]")
+    parser.add_argument("--batch", type=int, default=128)
     options = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -87,7 +91,7 @@ def main() -> None:
     prepared = open_dataset(options.dataset)
     images, labels = load(prepared, "train", options.images)
     net, begun = network(options.what, images.shape[-1]), time.process_time()
-    train(net, options.what, images, labels, options.epochs)
+    train(net, options.what, images, labels, options.epochs, options.batch)
     seconds = time.process_time() - begun
     test = accuracy(net, *load(prepared, "test", None))
     print(
