@@ -6,7 +6,7 @@ INSTALLED := .venv/installed
 # one thread a process: parallel jobs of one thread each beat one job with all cores
 export OMP_NUM_THREADS := 1
 
-.PHONY: venv demo fashion fashion-quick pdf test lint format clean help
+.PHONY: venv demo fashion fashion-quick pdf test soak lint format clean help
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -34,6 +34,9 @@ pdf: $(INSTALLED) ## one document of all tables of STUDY (demo unless given); ne
 
 test: $(INSTALLED) ## everything green in ten minutes on two cores
 	$(BIN)/pytest --numprocesses auto --dist loadfile
+
+soak: $(INSTALLED) ## 50 random kills over a small DAG, ending with the bytes of an undisturbed run
+	$(BIN)/python tests/soak/soak.py
 
 lint: $(INSTALLED) ## style, formats, types, workflow
 	$(BIN)/ruff check .

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from slurm_commands import Slurm
 
+# A job may ask for more than this machine has: the node claims enough for any of them.
+CLAIM = {"PATCHVAE_SLURM_CPUS": "16", "PATCHVAE_SLURM_MEM_MB": "64000"}
 SCRIPT = Path(__file__).parents[2] / "scripts" / "slurm-one-machine.sh"
 
 
@@ -21,7 +23,8 @@ def one_machine_slurm() -> Iterator[None]:
     """A running one-machine Slurm; stopped afterwards only if this session started it."""
     started = False
     if os.environ.get("PATCHVAE_TEST_SLURM") == "1" and not (shutil.which("sinfo") and _answers()):
-        up = subprocess.run([SCRIPT, "up"], capture_output=True, text=True, timeout=600)
+        env = {**CLAIM, **os.environ}
+        up = subprocess.run([SCRIPT, "up"], env=env, capture_output=True, text=True, timeout=600)
         assert up.returncode == 0, up.stderr
         started = True
     if shutil.which("sinfo") is None:

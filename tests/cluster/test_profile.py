@@ -1,0 +1,213 @@
+"""`--profile slurm` on a real Slurm: what jobs ask for, and that no interruption changes a byte.
+
+All tests that use Slurm lie in this file: `pytest --dist loadfile` then gives them to one worker.
+"""
+
+import csv
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from checkout import Checkout
+from head import Head, make_checkout, wait_for_states
+from slurm_commands import Slurm
+
+pytestmark = [pytest.mark.slurm, pytest.mark.timeout(900)]
+
+PATCHVAE = "patchvae/N16-d6-prior0.0625-bvis0.6-bapp1/seed0"
+RUN = f"results/tiny/runs/parts32/{PATCHVAE}"
+LONG = f"results/long/runs/parts32/{PATCHVAE}/pretrain"
+TABLE = "tables/tiny/table5.tex"
+PROBES = ("conv1", "conv3", "conv5")
+GPU_JOB = ("--gpus=1", "--mem=100")
+
+
+@pytest.fixture(scope="module")
+def submitted(
+    tmp_path_factory: pytest.TempPathFactory, one_machine_slurm: None
+) -> Iterator[tuple[Checkout, Head]]:
+    """Table 5 through Slurm, from nothing; it runs while the local one does."""
+    folder = tmp_path_factory.mktemp("submitted")
+    checkout = make_checkout(folder, folder / "data")
+    head = Head(checkout, TABLE)
+    yield checkout, head
+    head.stop()
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """Table 5 and the long pretraining, run on this machine without Slurm."""
+    folder = tmp_path_factory.mktemp("local")
+    checkout = make_checkout(folder, folder / "data")
+    done = checkout.snakemake(TABLE, f"{LONG}/metrics.json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return checkout
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, local: Checkout) -> Checkout:
+    """A checkout in which nothing but the preparation of the data has run."""
+    made = make_checkout(tmp_path / "checkout", Path(local.env["PATCHVAE_DATA"]))
+    shutil.copytree(local.folder / "results" / "datasets", made.folder / "results" / "datasets")
+    return made
+
+
+def contents(folder: Path, pattern: str) -> dict[str, bytes]:
+    found = {str(path.relative_to(folder)): path.read_bytes() for path in folder.glob(pattern)}
+    assert found, f"nothing matches {pattern} in {folder}"
+    return found
+
+
+def times(metrics: Path) -> tuple[str, str]:
+    """When the job behind a result began and ended."""
+    provenance = json.loads(metrics.read_text())["provenance"]
+    return provenance["started"], provenance["ended"]
+
+
+def history(folder: Path) -> list[dict[str, str]]:
+    """The rows of history.csv without the one column that is a speed."""
+    with (folder / LONG / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    return [{k: v for k, v in row.items() if k != "images_per_second"} for row in rows]
+
+
+def assert_resumed(checkout: Checkout) -> None:
+    log = checkout.folder / "logs" / "long" / "parts32" / PATCHVAE / "pretrain.log"
+    assert "continuing at epoch" in log.read_text()
+
+
+def assert_same_training(ours: Checkout, undisturbed: Checkout) -> None:
+    pattern = f"{LONG}/*.safetensors"
+    assert contents(ours.folder, pattern) == contents(undisturbed.folder, pattern)
+    assert history(ours.folder) == history(undisturbed.folder)
+    assert not list(ours.folder.glob("results/*/state/*/*"))
+
+
+def test_two_gpu_jobs_get_different_devices_and_a_third_waits(slurm: Slurm, tmp_path: Path) -> None:
+    script = 'echo "device=$CUDA_VISIBLE_DEVICES."; sleep 120'
+    logs = [tmp_path / f"{name}.log" for name in ("first", "second")]
+    # both ways of asking that docs/cluster.md names
+    first = slurm.submit(script, logs[0], *GPU_JOB)
+    second = slurm.submit(script, logs[1], "--gres=gpu:1", "--mem=100")
+    seen = {slurm.wait_for_text(log, ".\n").strip() for log in logs}
+    assert seen == {"device=0.", "device=1."}
+
+    third_log = tmp_path / "third.log"
+    third = slurm.submit(script, third_log, *GPU_JOB)
+    slurm.wait_for_reason(third, "Resources")
+    slurm.command("scancel", second)
+    slurm.wait_for_text(third_log, ".\n")
+    assert slurm.job(first).state == "RUNNING"
+
+
+def test_cells_weights_and_predictions_equal_those_of_a_local_run(
+    submitted: tuple[Checkout, Head], local: Checkout
+) -> None:
+    assert submitted[1].wait() == 0, submitted[1].text()
+    ours = submitted[0].folder
+    for pattern in (
+        "tables/tiny/*",
+        "results/tiny/runs/**/*.safetensors",
+        "results/tiny/runs/**/predictions.npz",
+    ):
+        assert contents(ours, pattern) == contents(local.folder, pattern)
+    for name, content in contents(ours, "results/tiny/cells/**/*.json").items():
+        here, there = json.loads(content), json.loads((local.folder / name).read_text())
+        assert here["values"] == there["values"]
+        assert here["mean"] == there["mean"]
+
+
+def test_jobs_ask_for_what_their_rules_say(submitted: tuple[Checkout, Head]) -> None:
+    """One dataset without a GPU, two runs and two probes with one each; cells and tables stay here."""
+    assert submitted[1].wait() == 0, submitted[1].text()
+    asked = submitted[1].asked()
+    kinds = [call["--comment"].split("_")[1] for call in asked]
+    assert sorted(kinds) == ["prepare", "pretrain", "pretrain", "probe", "probe"]
+    wanted = {"prepare": ("4000", "240"), "pretrain": ("8000", "480"), "probe": ("16000", "240")}
+    for kind, call in zip(kinds, asked, strict=True):
+        assert (call["--mem"], call["-t"]) == wanted[kind]
+        assert call["--cpus-per-task"] == "1"
+        assert call.get("--gpus") == (None if kind == "prepare" else "1")
+        assert call["-p"] == "gpu"
+        assert call["--signal"] == "TERM@120"
+        assert "--requeue" in call
+    cell = f"tiny_parts32_{PATCHVAE.replace('/seed', '_').replace('/', '_')}"
+    assert f"rule_pretrain_wildcards_{cell}" in [call["--comment"] for call in asked]
+
+
+def test_three_probes_share_one_job_with_one_gpu(
+    submitted: tuple[Checkout, Head], local: Checkout, slurm: Slurm
+) -> None:
+    """The options of docs/cluster.md; conv5 is made anew and equals the one made in its own job."""
+    assert submitted[1].wait() == 0, submitted[1].text()
+    folder = submitted[0].folder
+    (folder / RUN / "conv5" / "metrics.json").unlink()
+    head = Head(
+        submitted[0],
+        *(f"{RUN}/{probe}/metrics.json" for probe in PROBES),
+        *("--groups", "probe=share", "--group-components", "share=3"),
+        *("--set-resource-scopes", "gpu=local", "--resources", "gpu=1"),
+    )
+    assert head.wait() == 0, head.text()
+    (call,) = head.asked()
+    assert (call["--gpus"], call["--mem"], call["-t"]) == ("1", "16000", "720")
+    (job,) = head.job_ids()
+    assert re.search(r"TresPerJob=gres.gpu:1\b", slurm.command("scontrol", "show", "job", job))
+    spans = sorted(times(folder / RUN / probe / "metrics.json") for probe in PROBES)
+    assert [begun >= ended for (_, ended), (begun, _) in pairwise(spans)] == [True, True]
+    pattern = f"{RUN}/conv5/predictions.npz"
+    assert contents(folder, pattern) == contents(local.folder, pattern)
+
+
+def test_a_requeued_pretraining_ends_as_if_undisturbed(
+    slurm: Slurm, checkout: Checkout, local: Checkout
+) -> None:
+    head = Head(checkout, f"{LONG}/metrics.json")
+    try:
+        job = head.wait_for_job()
+        wait_for_states(checkout.folder)
+        slurm.command("scontrol", "requeue", job)
+        assert head.wait() == 0, head.text()
+    finally:
+        head.stop()
+    assert head.job_ids() == [job], "the job ran again under its id, without a retry"
+    assert_resumed(checkout)
+    assert_same_training(checkout, local)
+
+
+def test_a_preempted_pretraining_ends_as_if_undisturbed(
+    slurm: Slurm, checkout: Checkout, local: Checkout, tmp_path: Path
+) -> None:
+    head = Head(checkout, f"{LONG}/metrics.json", PATCHVAE_PARTITION="preempt")
+    try:
+        head.wait_for_job()
+        wait_for_states(checkout.folder)
+        high = tmp_path / "high.log"
+        slurm.submit("echo preempted; sleep 1", high, "--partition=gpu", "--gpus=2", "--mem=100")
+        assert head.wait() == 0, head.text()
+    finally:
+        head.stop()
+    assert "preempted" in high.read_text()
+    assert "stopped by SIGTERM with its state saved" in head.text()
+    assert_resumed(checkout)
+    assert_same_training(checkout, local)
+
+
+def test_a_failed_job_asks_for_more_on_its_next_attempt_and_its_log_is_named(
+    slurm: Slurm, checkout: Checkout
+) -> None:
+    checkout.edit("config/tiny.yaml", "pretrain: {epochs: 1,", "pretrain: {lr: 1.0e+30, epochs: 1,")
+    head = Head(checkout, f"{RUN}/pretrain/metrics.json", "--retries", "1")
+    assert head.wait() == 1, head.text()
+    first, second = head.asked()
+    assert (first["--mem"], first["-t"]) == ("8000", "480")
+    assert (second["--mem"], second["-t"]) == ("16000", "960")
+    for job in head.job_ids():
+        (log,) = (checkout.folder / "logs" / "slurm" / "rule_pretrain").rglob(f"{job}.log")
+        assert str(log) in head.text()
+        assert "lower the learning rate" in log.read_text()
+    assert "lower the learning rate" in head.text()
