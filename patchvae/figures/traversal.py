@@ -84,7 +84,7 @@ def draw(data: Traversal) -> Figure:
         axes[1, 0].imshow(data.visibility, vmin=0, vmax=1)
         axes[1, 0].set_title("visibility", fontsize=6, pad=2)
     for axis, value in zip(axes[0, 1:-1], VALUES, strict=True):
-        axis.set_title(f"{value:+g}", fontsize=6, pad=2)
+        axis.set_title(f"{value:+g}" if value else "0", fontsize=6, pad=2)
     axes[0, -1].set_title(f"change\n≤ {reach:.1g}", fontsize=6, pad=2)
     figure.suptitle(f"Appearance of part {data.part + 1}, one dimension a line")
     return figure
