@@ -32,13 +32,28 @@ def job(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of commands that compute."""
     for option in (
         click.option("--device", default="auto", help="auto, cpu or cuda"),
-        click.option("--threads", default=1, help="CPU threads; recorded, since sums depend on it"),
+        click.option(
+            "--gpus", type=click.IntRange(1), help="processes, one a GPU [the study's gpus_per_run]"
+        ),
+        click.option(
+            "--threads", default=1, help="CPU threads of all processes; sums depend on them"
+        ),
         click.option("--save-every", default=300.0, help="seconds between saved states"),
         click.option("--data", type=click.Path(path_type=Path), help="data root [$PATCHVAE_DATA]"),
         click.option("--expect", help="refuse unless the resolved configuration has this digest"),
     ):
         command = option(command)
     return command
+
+
+def _spread(config: Any, gpus: int | None, options: dict[str, Any]) -> Options:
+    """Go on in as many processes as asked for, each with its part of the threads."""
+    from patchvae.config import load_study
+    from patchvae.runtime import ranks, spread
+
+    spread(gpus or load_study(config.run.study).gpus(config.run.dataset))
+    options["threads"] = max(1, options["threads"] // ranks())
+    return Options(**options)
 
 
 def _check_digest(found: str, expected: str | None) -> None:
@@ -73,38 +88,45 @@ def prepare(
 @cli.command()
 @click.argument("run")
 @job
-def pretrain(run: str, expect: str | None, **options: Any) -> None:
+def pretrain(run: str, expect: str | None, gpus: int | None, **options: Any) -> None:
     """Pretrain RUN: <study>/<dataset>/<model>/<variant>/seed<k>, or its results folder."""
     from patchvae.runs import Run, resolve_run
 
     config = resolve_run(Run.parse(run))
     _check_digest(config.digest, expect)
+    chosen = _spread(config, gpus if config.pretrain else 1, options)
     from patchvae.failures import recorded
     from patchvae.lock import locked
+    from patchvae.parallel import joined
     from patchvae.pretrain import pretrain
 
-    with locked(paths.lock(config.run.study, config.run.name)), recorded(config):
-        pretrain(config, Options(**options))
+    lock = paths.lock(config.run.study, config.run.name)
+    with locked(lock), recorded(config), joined(chosen.device):
+        pretrain(config, chosen)
 
 
 @cli.command()
 @click.argument("run")
 @click.argument("probe")
 @job
-def probe(run: str, probe: str, expect: str | None, **options: Any) -> None:
+def probe(run: str, probe: str, expect: str | None, gpus: int | None, **options: Any) -> None:
     """Train the classifier PROBE (conv1, conv3, conv5 or scratch) on RUN's encoder."""
     from patchvae.runs import Run, resolve_probe
 
     config = resolve_probe(Run.parse(run), probe)
     _check_digest(config.digest, expect)
+    chosen = _spread(config, gpus, options)
     from patchvae.failures import recorded
     from patchvae.lock import locked
+    from patchvae.parallel import joined
     from patchvae.probe import probe as train_probe
+    from patchvae.runtime import rank
 
-    name = f"{config.run.name}/{config.name}"
-    with locked(paths.lock(config.run.study, name)), recorded(config):
-        metrics = train_probe(config, Options(**options))
-    click.echo(f"{metrics['run']} {metrics['probe']}: top-1 {metrics['top1']:.2f} %")
+    lock = paths.lock(config.run.study, f"{config.run.name}/{config.name}")
+    with locked(lock), recorded(config), joined(chosen.device):
+        metrics = train_probe(config, chosen)
+    if rank() == 0:
+        click.echo(f"{metrics['run']} {metrics['probe']}: top-1 {metrics['top1']:.2f} %")
 
 
 @cli.command()

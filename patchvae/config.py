@@ -69,6 +69,10 @@ class Study:
         """ConfigError unless the study uses `dataset`."""
         lookup(f"dataset of study '{self.name}'", self.datasets, dataset)
 
+    def gpus(self, dataset: str) -> int:
+        """How many GPUs, with one process each, share a training on a dataset."""
+        return int(self.datasets[dataset].get("gpus_per_run", 1))
+
     def limit(self, dataset: str, split: str) -> int | None:
         """How many images of a split the study uses; None for all."""
         return self.datasets[dataset].get(split)

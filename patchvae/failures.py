@@ -21,7 +21,7 @@ from patchvae.errors import (
 )
 from patchvae.results import read_result, write_result
 from patchvae.runs import PretrainConfig, ProbeConfig, Run
-from patchvae.runtime import now, peak_memory_mib, pick_device
+from patchvae.runtime import now, peak_memory_mib, pick_device, rank
 from patchvae.sources import pretrain_source, probe_source
 
 PRETRAIN = "pretrain"
@@ -88,6 +88,9 @@ def recorded(config: Config) -> Iterator[None]:
 
     A wrong configuration, another job's lock and a stop on request are no failures of the job.
     """
+    if rank() > 0:  # the first of several processes records for all
+        yield
+        return
     path = record_path(config.run, stage_of(config))
     try:
         with _memory_explained(config):

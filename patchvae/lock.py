@@ -18,7 +18,7 @@ from typing import Any
 
 from patchvae.errors import LockedError
 from patchvae.progress import log
-from patchvae.runtime import now
+from patchvae.runtime import now, rank
 
 HEARTBEAT = 15.0  # seconds between two renewals
 STALE = 90.0  # seconds without one after which the holder counts as dead
@@ -108,6 +108,9 @@ def _clear_stale(path: Path) -> None:
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock at `path` within the block; LockedError (exit 5) when another live job does."""
+    if rank() > 0:  # the first of several processes holds it for all
+        yield
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     while not _take(path):
         _clear_stale(path)

@@ -11,12 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from patchvae import parallel
 from patchvae.checkpoint import StateStore
 from patchvae.errors import DivergedError, StoppedError
 from patchvae.optim import Optimizer
 from patchvae.progress import Progress, log
 from patchvae.results import write_text
-from patchvae.runtime import StopRequest
+from patchvae.runtime import StopRequest, rank
 
 Row = dict[str, float]
 
@@ -68,7 +69,10 @@ class Loop:
         log(f"{self.title}: continuing at epoch {self.epoch + 1}, step {self.step}")
 
     def save(self) -> None:
-        """Write the state at this step boundary."""
+        """Write the state at this step boundary, the same on every rank."""
+        self._saved = time.monotonic()
+        if rank() > 0:
+            return
         state: dict[str, Any] = {
             "module": self.module.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
@@ -98,10 +102,11 @@ class Loop:
             self._between_steps()
 
     def _between_steps(self) -> None:
-        if self.stop:
+        if parallel.anywhere(bool(self.stop)):
             self.save()
+            parallel.wait()  # a rank that ends before the state is written would have the others ended
             raise StoppedError(
-                f"{self.title}: stopped by {self.stop.name} with its state saved at epoch"
+                f"{self.title}: stopped by {self.stop.name or 'a signal'} with its state saved at epoch"
                 f" {self.epoch + 1}, step {self.step}; run the same command to continue"
             )
         if time.monotonic() - self._saved >= self.save_every:

@@ -8,7 +8,7 @@ import torch
 import yaml
 from torch import Tensor
 
-from patchvae import paths
+from patchvae import parallel, paths
 from patchvae.checkpoint import StateStore, save_weights
 from patchvae.data.store import Prepared, open_dataset
 from patchvae.data.tensors import Images, epoch_order, load_images
@@ -16,10 +16,11 @@ from patchvae.errors import ConfigError
 from patchvae.loop import Loop, Row, write_history
 from patchvae.models import build
 from patchvae.models.base import Phase, Terms, Unsupervised
+from patchvae.nn.batchnorm import synchronise
 from patchvae.optim import Adam, Optimizer
 from patchvae.results import digest_of, write_result, write_text
 from patchvae.runs import PretrainConfig, PretrainSettings
-from patchvae.runtime import Options, now, pick_device, provenance, stop_on_signal
+from patchvae.runtime import Options, now, pick_device, provenance, rank, stop_on_signal
 from patchvae.seeds import derive_seed
 from patchvae.sources import pretrain_source
 
@@ -53,6 +54,8 @@ def pretrain(config: PretrainConfig, options: Options) -> dict[str, Any]:
         "wall_seconds": round(time.monotonic() - clock, 2),
         "provenance": provenance(started, options),
     }
+    if rank() > 0:
+        return document
     metrics = _write(config, model, history, document)
     store.clear()
     return metrics
@@ -80,16 +83,18 @@ def _optimizer(phase: Phase, settings: PretrainSettings) -> Adam:
 def update(phases: list[Phase], optimizers: Sequence[Optimizer], x: Tensor) -> tuple[Tensor, Terms]:
     """One step: every phase in order on the same batch; returns the sum of losses and all terms.
 
-    Gradients are taken for a phase's own parameters only, so no phase leaves any in another's.
+    Gradients are taken for a phase's own parameters only, so no phase leaves any in another's. With
+    several ranks `x` is this one's share; gradients, losses and terms are means over all of them.
     """
     losses: list[Tensor] = []
     record: Terms = {}
     for phase, optimizer in zip(phases, optimizers, strict=True):
         loss, terms = phase.loss(x)
-        optimizer.step(torch.autograd.grad(loss, phase.parameters))
+        optimizer.step(parallel.mean(torch.autograd.grad(loss, phase.parameters)))
         losses.append(loss.detach())
         record |= terms
-    return torch.stack(losses).sum(), record
+    total, *means = parallel.mean([torch.stack(losses).sum(), *record.values()])
+    return total, dict(zip(record, means, strict=True))
 
 
 def _train(
@@ -101,6 +106,8 @@ def _train(
     options: Options,
 ) -> list[Row]:
     seed, B = config.run.seed, settings.batch_size
+    parallel.check_batch(B)
+    synchronise(model)
     phases = model.phases()
     optimizers = [_optimizer(phase, settings) for phase in phases]
     torch.manual_seed(derive_seed(seed, "noise"))
@@ -114,7 +121,7 @@ def _train(
             device = images.pixels.device
             order, flip = epoch_order(len(images), settings.flip, device, seed, "pretrain", epoch)
             for step in loop.steps():
-                index = order[step * B : (step + 1) * B]
+                index = parallel.share(order[step * B : (step + 1) * B])
                 model.at_step(loop.done)
                 x = images.batch(index, None if flip is None else flip[index])
                 loop.record(*update(phases, optimizers, x))

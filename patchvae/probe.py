@@ -16,18 +16,19 @@ import torch.nn.functional as F
 import yaml
 from torch import Tensor, nn
 
-from patchvae import paths
+from patchvae import parallel, paths
 from patchvae.checkpoint import StateStore, load_weights
 from patchvae.data.store import Prepared, open_dataset
 from patchvae.data.tensors import Images, epoch_order, load_images
 from patchvae.errors import CheckpointError, ConfigError
 from patchvae.loop import Loop, Row, write_history
+from patchvae.nn.batchnorm import synchronise
 from patchvae.nn.head import Head
 from patchvae.nn.trunk import Trunk
 from patchvae.optim import SGD
 from patchvae.results import digest_of, read_result, write_bytes, write_result, write_text
 from patchvae.runs import ProbeConfig, ProbeSettings
-from patchvae.runtime import Options, now, pick_device, provenance, stop_on_signal
+from patchvae.runtime import Options, now, pick_device, provenance, rank, stop_on_signal
 from patchvae.schedules import step_lr
 from patchvae.seeds import derive_seed
 from patchvae.sources import probe_source
@@ -46,6 +47,7 @@ class Classifier(nn.Module):
         self.trunk = trunk
         self.frozen, self.rest = trunk.split(frozen)
         side = size // trunk.stride
+        self.classes = classes
         self.head = Head(trunk.channels * side * side, classes, hidden)
         for stage in self.frozen:
             for module in trunk.stage(stage):
@@ -143,17 +145,15 @@ def _split(config: ProbeConfig, data: Prepared, name: str, classifier: Classifie
 def evaluate(classifier: Classifier, split: Split) -> dict[str, Any]:
     """Top-1 and top-5 accuracy in percent, the predicted classes and both kinds of correctness."""
     classifier.eval()
-    predicted, correct, labels = [], [], split.labels
-    for start in range(0, len(labels), EVAL_BATCH):
+    labels, k = split.labels, min(5, classifier.classes)
+    top = torch.zeros(len(labels), k, dtype=torch.int64, device=labels.device)
+    for start in parallel.mine(range(0, len(labels), EVAL_BATCH)):
         index = torch.arange(start, min(start + EVAL_BATCH, len(labels)), device=labels.device)
-        logits = classifier(split.features.batch(index))
-        top = logits.topk(min(5, logits.shape[1]), dim=1).indices
-        predicted.append(top[:, 0])
-        correct.append(top == labels[index, None])
-    hits = torch.cat(correct)
+        top[index] = classifier(split.features.batch(index)).topk(k, dim=1).indices
+    hits = parallel.total(top) == labels[:, None]
     top1, top5 = hits[:, 0], hits.any(1)
     return {
-        "predicted": torch.cat(predicted).cpu().numpy().astype(np.int16),
+        "predicted": top[:, 0].cpu().numpy().astype(np.int16),
         "correct1": top1.cpu().numpy(),
         "correct5": top5.cpu().numpy(),
         "top1": round(100 * top1.double().mean().item(), 6),
@@ -215,6 +215,8 @@ def probe(config: ProbeConfig, options: Options) -> dict[str, Any]:
         "wall_seconds": round(time.monotonic() - clock, 2),
         "provenance": provenance(started, options),
     }
+    if rank() > 0:
+        return document
     metrics = _write(config, history, result, document)
     store.clear()
     return metrics
@@ -235,6 +237,8 @@ def _train(
 ) -> list[Row]:
     settings, seed = config.probe, config.run.seed
     B, n, device = settings.batch_size, len(train.labels), train.labels.device
+    parallel.check_batch(B)
+    synchronise(classifier)
     optimizer = _optimizer(classifier, settings)
     title = f"{config.run.name}/{config.name}"
     with stop_on_signal() as stop:
@@ -246,10 +250,12 @@ def _train(
             order, flip = epoch_order(n, settings.flip, device, seed, "probe", config.name, epoch)
             classifier.train()
             for step in loop.steps():
-                index = order[step * B : (step + 1) * B]
+                index = parallel.share(order[step * B : (step + 1) * B])
                 h = train.features.batch(index, None if flip is None else flip[index])
                 loss = F.cross_entropy(classifier(h), train.labels[index])
-                optimizer.step(torch.autograd.grad(loss, optimizer.parameters))
+                gradients = torch.autograd.grad(loss, optimizer.parameters)
+                optimizer.step(parallel.mean(gradients))
+                (loss,) = parallel.mean([loss])
                 loop.record(loss, {"loss": loss})
             scores = evaluate(classifier, test)
             loop.end_epoch({"lr": optimizer.lr, "top1": scores["top1"], "top5": scores["top5"]})

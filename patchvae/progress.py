@@ -4,11 +4,15 @@ import sys
 import time
 from typing import Any
 
+from patchvae.runtime import rank
+
 LINE_EVERY = 30.0  # seconds between two lines of a log
 
 
 def log(message: str) -> None:
-    """One line on standard error, with the time of day."""
+    """One line on standard error, with the time of day; of several processes the first speaks."""
+    if rank() > 0:
+        return
     print(f"{time.strftime('%H:%M:%S')} {message}", file=sys.stderr, flush=True)
 
 
@@ -21,7 +25,7 @@ class Progress:
         self._last = time.monotonic()
 
     def __enter__(self) -> "Progress":
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and rank() == 0:
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
             from rich.progress import Progress as Bar

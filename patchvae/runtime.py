@@ -30,6 +30,25 @@ class Options:
     data: Path | None = None
 
 
+def rank() -> int:
+    """Which of its training's processes this is, as torchrun says; 0 is the one that writes."""
+    return int(os.environ.get("RANK", 0))
+
+
+def ranks() -> int:
+    """How many processes share this training."""
+    return int(os.environ.get("WORLD_SIZE", 1))
+
+
+def spread(processes: int) -> None:
+    """Become `processes` of this command under torchrun, unless it is one of them already."""
+    if processes == 1 or "TORCHELASTIC_RUN_ID" in os.environ:
+        return
+    arguments = ["--standalone", f"--nproc-per-node={processes}", "-m", "patchvae", *sys.argv[1:]]
+    print("torchrun", *arguments, file=sys.stderr, flush=True)
+    os.execv(sys.executable, [sys.executable, "-m", "torch.distributed.run", *arguments])
+
+
 def now() -> str:
     """UTC time to the second, ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="seconds")
@@ -105,6 +124,7 @@ def provenance(started: str, options: Options | None = None) -> dict[str, Any]:
 
         device = pick_device(options.device)
         record["threads"] = torch.get_num_threads()
+        record["processes"] = ranks()
         record["device"] = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
         record["peak_memory_mib"] = peak_memory_mib(device)
     return record

@@ -4,16 +4,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from patchvae.parallel import share, whole
+from patchvae.runtime import ranks
+
 
 def gaussian(mean: Tensor, log_var: Tensor) -> Tensor:
     """z = mean + sigma * eps with eps ~ N(0, I): the reparameterisation trick of section 3.1."""
-    return torch.addcmul(mean, torch.exp(0.5 * log_var), torch.randn_like(mean))
+    return torch.addcmul(mean, torch.exp(0.5 * log_var), share(torch.randn_like(whole(mean))))
+
+
+def standard_normal(x: Tensor, Z: int) -> Tensor:
+    """z ~ N(0, I), (B, Z), one for each of x (B, ...)."""
+    return share(torch.randn(len(x) * ranks(), Z, dtype=x.dtype, device=x.device))
 
 
 def logistic(like: Tensor) -> Tensor:
     """Standard logistic noise, log u - log(1 - u) with u ~ U(0, 1), finite for every u drawn."""
     eps = torch.finfo(like.dtype).eps
-    u = torch.rand_like(like).clamp_(eps, 1 - eps)
+    u = share(torch.rand_like(whole(like))).clamp_(eps, 1 - eps)
     return torch.logit(u)
 
 

@@ -168,6 +168,10 @@ def test_the_optimizer_takes_the_rate_momentum_and_decay_of_the_protocol(
 class Scores(nn.Module):
     """Stands in for a classifier: its logits are its features."""
 
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.classes = classes
+
     def forward(self, h: Tensor) -> Tensor:
         return h
 
@@ -178,7 +182,7 @@ def split_of(logits: Tensor, labels: list[int]) -> Split:
 
 def test_evaluation_counts_by_hand() -> None:
     logits = torch.tensor([[6.0, 5, 4, 3, 2, 1], [1, 2, 3, 4, 5, 6], [1, 6, 2, 3, 4, 5]])
-    result = evaluate(Scores(), split_of(logits, [0, 1, 0]))  # type: ignore[arg-type]
+    result = evaluate(Scores(6), split_of(logits, [0, 1, 0]))  # type: ignore[arg-type]
     assert result["predicted"].tolist() == [0, 5, 1]
     assert result["correct1"].tolist() == [True, False, False]
     assert result["correct5"].tolist() == [True, True, False]
@@ -189,16 +193,16 @@ def test_evaluation_counts_by_hand() -> None:
 def test_top5_of_five_classes_or_fewer_is_always_right(classes: int) -> None:
     logits = torch.randn(20, classes, generator=torch.Generator().manual_seed(0))
     labels = [k % classes for k in range(20)]
-    result = evaluate(Scores(), split_of(logits, labels))  # type: ignore[arg-type]
+    result = evaluate(Scores(classes), split_of(logits, labels))  # type: ignore[arg-type]
     assert result["top5"] == 100
     assert result["top1"] == 5 * (logits.argmax(1) == torch.tensor(labels)).sum().item()
 
 
 def test_evaluation_in_blocks_is_evaluation_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     logits = torch.randn(50, 10, generator=torch.Generator().manual_seed(0))
-    whole = evaluate(Scores(), split_of(logits, list(range(10)) * 5))  # type: ignore[arg-type]
+    whole = evaluate(Scores(10), split_of(logits, list(range(10)) * 5))  # type: ignore[arg-type]
     monkeypatch.setattr(probing, "EVAL_BATCH", 7)
-    blocks = evaluate(Scores(), split_of(logits, list(range(10)) * 5))  # type: ignore[arg-type]
+    blocks = evaluate(Scores(10), split_of(logits, list(range(10)) * 5))  # type: ignore[arg-type]
     assert all(np.array_equal(whole[name], blocks[name]) for name in whole)
 
 

@@ -1,6 +1,5 @@
 """BiGAN (Donahue et al. 2016), the paper's adversarial baseline (Tables 6-9; reading A17)."""
 
-import torch
 from torch import Tensor, nn
 
 from patchvae.losses import judged_fake, judged_real
@@ -9,6 +8,7 @@ from patchvae.nn.bottleneck import FixedBottleneck
 from patchvae.nn.decoder import LatentDecoder
 from patchvae.nn.discriminator import JointDiscriminator
 from patchvae.nn.trunk import Trunk
+from patchvae.sampling import standard_normal
 
 
 class BiGAN(Unsupervised):
@@ -33,7 +33,7 @@ class BiGAN(Unsupervised):
         return self.bottleneck(self.trunk(x))[0]
 
     def encoder_generator_loss(self, x: Tensor) -> tuple[Tensor, Terms]:
-        z = torch.randn(len(x), self.latent_dim, device=x.device)
+        z = standard_normal(x, self.latent_dim)
         z_hat, x_hat = self.encode(x), self.decoder(z)
         encoder = judged_fake(self.discriminator(x, z_hat))
         generator = judged_real(self.discriminator(x_hat, z))

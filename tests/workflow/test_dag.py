@@ -82,3 +82,22 @@ def test_finished_tables_are_left_alone(finished):
 def test_an_edit_reruns_what_it_concerns(edited, path, old, new, planned):
     edited.edit(path, old, new)
     assert edited.planned(*TINY) == planned
+
+
+def test_gpus_per_run_are_asked_for_and_rerun_nothing(edited):
+    edited.edit("config/tiny.yaml", "test: 100}", "test: 100, gpus_per_run: 2}")
+    assert edited.planned(*TINY) == {}
+    run = "results/tiny/runs/parts32/beta-vae/z96-beta2/seed0"
+    probe = f"{run}/conv5/metrics.json"
+    done = edited.snakemake("--dry-run", probe)
+    assert done.returncode == 0, done.stderr
+    jobs = [line for line in done.stdout.splitlines() if "gpu=" in line]
+    assert len(jobs) == 2
+    assert all("gpu=2" in line for line in jobs)
+    # an untrained encoder needs one process, its probe two
+    done = edited.snakemake(
+        "--dry-run", run.replace("beta-vae/z96-beta2", "random/plain") + "/conv1/metrics.json"
+    )
+    assert sorted(
+        line.split("gpu=")[1][0] for line in done.stdout.splitlines() if "gpu=" in line
+    ) == ["1", "2"]

@@ -99,6 +99,14 @@ def probe_of(wildcards):
 
 
 @clear
+def gpus_of(wildcards):
+    """GPUs, and with each a process and a core, that share a training."""
+    if wildcards.get("probe") is None and run_of(wildcards).pretrain is None:
+        return 1
+    return load_study(wildcards.study).gpus(wildcards.dataset)
+
+
+@clear
 def tables_of(study):
     """The .tex of every table of a study."""
     names = [*load_study(study).tables, *ARCHITECTURE_TABLES]

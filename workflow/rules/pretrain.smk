@@ -9,10 +9,10 @@ rule pretrain:
         "logs/{study}/{dataset}/{model}/{variant}/seed{seed}/pretrain.tsv"
     conda:
         "../../environment.yml"
-    threads: 1
+    threads: gpus_of
     resources:
-        gpu=1,
-        mem_mb=lambda w, attempt: 8000 * attempt,
+        gpu=gpus_of,
+        mem_mb=lambda w, attempt: 8000 * attempt * gpus_of(w),
         runtime=lambda w, attempt: 480 * attempt,
     params:
         config=lambda w: run_of(w).digest,

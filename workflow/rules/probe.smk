@@ -11,10 +11,10 @@ rule probe:
         probe="|".join(PROBES),
     conda:
         "../../environment.yml"
-    threads: 1
+    threads: gpus_of
     resources:
-        gpu=1,
-        mem_mb=lambda w, attempt: 16000 * attempt,
+        gpu=gpus_of,
+        mem_mb=lambda w, attempt: 16000 * attempt * gpus_of(w),
         runtime=lambda w, attempt: 240 * attempt,
     params:
         config=lambda w: probe_of(w).digest,
