@@ -163,3 +163,16 @@ def products_of(study):
         f"{paths.RESULTS}/{study}/comparison.html",
         f"{paths.RESULTS}/{study}/report.html",
     ]
+
+
+def table_outputs(study, caption):
+    """A table's three files, the Markdown one in Snakemake's report; no study means the paper's."""
+    base = f"tables/{study}/{{table}}" if study else "tables/{table}"
+    shown = report(
+        f"{base}.md",
+        caption=f"../report/{caption}.rst",
+        category="Tables",
+        subcategory=study or paths.MAIN_STUDY,
+        labels={"table": "{table}"},
+    )
+    return [f"{base}.tex", f"{base}.csv", shown]

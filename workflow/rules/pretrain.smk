@@ -12,6 +12,7 @@ rule pretrain:
     threads: gpus_of
     resources:
         gpu=gpus_of,
+        nodes=1,
         mem_mb=lambda w, attempt: 8000 * attempt * gpus_of(w),
         runtime=lambda w, attempt: 480 * attempt,
     params:

@@ -14,6 +14,7 @@ rule probe:
     threads: gpus_of
     resources:
         gpu=gpus_of,
+        nodes=1,
         mem_mb=lambda w, attempt: 16000 * attempt * gpus_of(w),
         runtime=lambda w, attempt: 240 * attempt,
     params:

@@ -20,7 +20,7 @@ rule table:
     input:
         table_cells,
     output:
-        multiext("tables/{study}/{table}", ".tex", ".csv", ".md"),
+        table_outputs("{study}", "table"),
     log:
         "logs/{study}/{table}.log",
     localrule: True
@@ -35,7 +35,7 @@ rule table:
 
 use rule table as paper_table with:
     output:
-        multiext("tables/{table}", ".tex", ".csv", ".md"),
+        table_outputs("", "table"),
     log:
         f"logs/{paths.MAIN_STUDY}/{{table}}.log",
 
@@ -44,14 +44,14 @@ use rule table as architecture_table with:
     input:
         [],
     output:
-        multiext("tables/{study}/{table}", ".tex", ".csv", ".md"),
+        table_outputs("{study}", "architecture"),
     wildcard_constraints:
         table="|".join(ARCHITECTURE_TABLES),
 
 
 use rule architecture_table as paper_architecture_table with:
     output:
-        multiext("tables/{table}", ".tex", ".csv", ".md"),
+        table_outputs("", "architecture"),
     log:
         f"logs/{paths.MAIN_STUDY}/{{table}}.log",
 
