@@ -130,6 +130,24 @@ def probe(run: str, probe: str, expect: str | None, gpus: int | None, **options:
 
 
 @cli.command()
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="folder to write to")
+@click.option("--encoder-only", is_flag=True, help="leave heads and decoder aside")
+@click.option("--prefix", help="which of several encoders in the file")
+def import_release(checkpoint: Path, out: Path, encoder_only: bool, prefix: str | None) -> None:
+    """Convert CHECKPOINT of the authors' code to our encoder and model; nothing in it is executed."""
+    from patchvae.release import convert, write
+
+    imported = convert(checkpoint, encoder_only, prefix)
+    for ours, theirs in imported.origin.items():
+        click.echo(f"{ours} <- {theirs}")
+    for name in imported.left:
+        click.echo(f"left out: {name}")
+    for path in write(imported, checkpoint, out):
+        click.echo(path)
+
+
+@cli.command()
 @click.argument("cells", nargs=-1, required=True)
 def cell(cells: tuple[str, ...]) -> None:
     """Gather the seeds of CELLS: [<study>/]<table>/<row>/<column>, or results paths."""

@@ -16,7 +16,7 @@ LAYERS = (
     {"sources", "lock", "failures", "checkpoint", "foreign", "optim", "parallel", "loop", "paper"},
     {"data", "nn", "losses", "sampling", "schedules"},
     {"models"},
-    {"pretrain", "probe"},
+    {"pretrain", "probe", "release"},
     {"report"},
     {"figures"},
     {"cli", "__main__"},
