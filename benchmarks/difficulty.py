@@ -5,9 +5,9 @@
     python benchmarks/difficulty.py parts32 resnet9 --epochs 15
     python benchmarks/difficulty.py parts64 resnet9 --epochs 16 --batch 32    and so on for parts64
 
-One CPU thread, seed 0; SGD with momentum under a one-cycle schedule whose peak is proportional to the batch. The linear
-classifier sees pixels in [-1, 1]; ResNet-9 (resnet18's conv1 to layer2, 512 hidden units) is trained from
-scratch on batches that are mirrored at random, left to right and upside down.
+One CPU thread, seed 0; SGD with momentum under a one-cycle schedule, whose peak for ResNet-9 is
+proportional to the batch. The linear classifier sees pixels in [-1, 1]; ResNet-9 (resnet18's conv1 to layer2,
+512 hidden units) is trained from scratch on batches mirrored at random, left to right and upside down.
 """
 
 import argparse
