@@ -47,6 +47,9 @@ if "SLURM_JOB_ID" in os.environ:
     forward_sigterm()
 
 
+# Datasets of image files, decoded by every core that the job may run on.
+DECODED = ("indoor67", "places205", "imagenet")
+
 # Where the paper's own study lies at the top (tables/table1.tex), no wildcard names it.
 ARCHITECTURE_TABLES = [f"table{n}" for n in range(6, 11)]
 

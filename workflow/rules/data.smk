@@ -7,6 +7,7 @@ rule prepare:
         "logs/prepare/{dataset}.tsv"
     conda:
         "../../environment.yml"
+    threads: lambda w: 16 if w.dataset in DECODED else 1
     resources:
         mem_mb=4000,
         runtime=lambda w, attempt: 240 * attempt,
