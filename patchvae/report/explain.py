@@ -215,6 +215,8 @@ def _sections(
 def _choice(
     study: Study, encoder: PretrainConfig, key: str, value: Scalar, named_by: str
 ) -> Choice:
+    if key not in study.defaults:  # an external encoder's file, its SHA-256 and prefix
+        return Choice(f"external.{key.split('.')[1]}", str(value), _user(study))
     entry, chosen = study.defaults[key], study.value(key, encoder.run.dataset)
     text = show(value)
     expected = chosen.value

@@ -16,6 +16,7 @@ from patchvae.errors import CheckpointError, ConfigError, DataError
 from patchvae.pretrain import pretrain
 from patchvae.probe import probe
 from patchvae.report.cells import write_cell
+from patchvae.report.explain import explain
 from patchvae.report.tables import write_table
 from patchvae.runs import Run, resolve_probe, resolve_run
 from patchvae.runtime import Options
@@ -96,6 +97,9 @@ def test_it_becomes_a_row_of_table_1(
     row = next(line for line in text.splitlines() if "mine" in line)
     assert f"{metrics['top1']:.2f}" in row
     assert json.loads(cell.path.read_text())["variant"] == "mine"
+    explained = {choice.key: choice for choice in explain("tiny/table1/mine/parts32-conv5").choices}
+    assert explained["external.weights"].value == "mine.pth"
+    assert explained["external.sha256"].source == "user (config/tiny.yaml)"
 
 
 @pytest.mark.usefixtures("theirs")
