@@ -23,7 +23,7 @@ venv: $(INSTALLED) ## set up .venv, nothing else
 demo: $(INSTALLED) ## every table in miniature on embedded images, minutes on two cores
 	$(BIN)/snakemake demo
 
-fashion-quick: $(INSTALLED) ## the same on real Fashion-MNIST images, half an hour on two cores
+fashion-quick: $(INSTALLED) ## the same on real Fashion-MNIST images, a quarter of an hour on two cores
 	$(BIN)/snakemake fashion_quick
 
 fashion: $(INSTALLED) ## the Fashion-MNIST study
