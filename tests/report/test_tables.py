@@ -153,7 +153,9 @@ def test_targets(text, target):
 
 
 @pytest.mark.usefixtures("paper")
-@pytest.mark.parametrize("text", ["tables/fashion/table2.tex", "tables/a/b/table1.tex", "table0", ""])
+@pytest.mark.parametrize(
+    "text", ["tables/fashion/table2.tex", "tables/a/b/table1.tex", "table0", ""]
+)
 def test_wrong_targets(text):
     with pytest.raises(ConfigError):
         parse_target(text)
