@@ -19,7 +19,7 @@ title: a test with time for interruptions
 seeds: [0]
 datasets: {parts32: {train: 64, test: 100}}
 protocol:
-  pretrain: {epochs: 40, batch_size: 8}
+  pretrain: {epochs: 24, batch_size: 8}
 tables: {}
 """
 

@@ -21,14 +21,28 @@ pytestmark = [pytest.mark.slurm, pytest.mark.timeout(900)]
 PATCHVAE = "patchvae/N16-d6-prior0.0625-bvis0.6-bapp1/seed0"
 RUN = f"results/tiny/runs/parts32/{PATCHVAE}"
 LONG = f"results/long/runs/parts32/{PATCHVAE}/pretrain"
+RUN_LOG = f"logs/tiny/parts32/{PATCHVAE}/pretrain.log"
 TABLE = "tables/tiny/table5.tex"
 PROBES = ("conv1", "conv3", "conv5")
 GPU_JOB = ("--gpus=1", "--mem=100")
 
 
 @pytest.fixture(scope="module")
-def submitted(
+def failing(
     tmp_path_factory: pytest.TempPathFactory, one_machine_slurm: None
+) -> Iterator[tuple[Checkout, Head]]:
+    """A pretraining that diverges, with one retry; it runs beside the others, since heads mostly wait."""
+    folder = tmp_path_factory.mktemp("failing")
+    checkout = make_checkout(folder, folder / "data")
+    checkout.edit("config/tiny.yaml", "pretrain: {epochs: 1,", "pretrain: {lr: 1.0e+30, epochs: 1,")
+    head = Head(checkout, f"{RUN}/pretrain/metrics.json", "--retries", "1")
+    yield checkout, head
+    head.stop()
+
+
+@pytest.fixture(scope="module")
+def submitted(
+    tmp_path_factory: pytest.TempPathFactory, failing: tuple[Checkout, Head]
 ) -> Iterator[tuple[Checkout, Head]]:
     """Table 5 through Slurm, from nothing; it runs while the local one does."""
     folder = tmp_path_factory.mktemp("submitted")
@@ -198,16 +212,18 @@ def test_a_preempted_pretraining_ends_as_if_undisturbed(
 
 
 def test_a_failed_job_asks_for_more_on_its_next_attempt_and_its_log_is_named(
-    slurm: Slurm, checkout: Checkout
+    failing: tuple[Checkout, Head],
 ) -> None:
-    checkout.edit("config/tiny.yaml", "pretrain: {epochs: 1,", "pretrain: {lr: 1.0e+30, epochs: 1,")
-    head = Head(checkout, f"{RUN}/pretrain/metrics.json", "--retries", "1")
+    checkout, head = failing
     assert head.wait() == 1, head.text()
-    first, second = head.asked()
+    _, first, second = head.asked()  # after the preparation of the data
     assert (first["--mem"], first["-t"]) == ("8000", "480")
     assert (second["--mem"], second["-t"]) == ("16000", "960")
-    for job in head.job_ids():
-        (log,) = (checkout.folder / "logs" / "slurm" / "rule_pretrain").rglob(f"{job}.log")
-        assert str(log) in head.text()
-        assert "lower the learning rate" in log.read_text()
+    log = checkout.folder / RUN_LOG
+    assert "lower the learning rate" in log.read_text()
+    assert f"Logfile {RUN_LOG}:" in head.text()
     assert "lower the learning rate" in head.text()
+    for job in head.job_ids()[1:]:
+        (slurm_log,) = (checkout.folder / "logs" / "slurm" / "rule_pretrain").rglob(f"{job}.log")
+        assert f"Logfile {slurm_log}:" in head.text()
+        assert RUN_LOG in slurm_log.read_text()
