@@ -72,7 +72,7 @@ wildcard_constraints:
     dataset=r"[a-z0-9]+",
     model=r"[a-z0-9-]+",
     variant=r"[A-Za-z0-9.-]+",
-    seed=r"\d+",
+    seed=r"0|[1-9][0-9]*",
     probe=r"[a-z0-9]+",
     table=r"table[1-5]",
     row=r"[A-Za-z0-9_.=,+-]+",

@@ -20,4 +20,4 @@ rule pretrain:
         source=clear(lambda w: sources.pretrain_source(w.model)),
         folder=subpath(output[0], parent=True),
     shell:
-        "exec python -m patchvae pretrain {params.folder:q} --expect {params.config} --threads {threads} 2> {log:q}"
+        "exec python -m patchvae pretrain {params.folder:q} --expect {params.config} --threads {threads} 2>> {log:q}"

@@ -23,4 +23,4 @@ rule probe:
         folder=subpath(input[0], ancestor=2),
     shell:
         "exec python -m patchvae probe {params.folder:q} {wildcards.probe} --expect {params.config}"
-        " --threads {threads} > {log:q} 2>&1"
+        " --threads {threads} >> {log:q} 2>&1"
