@@ -18,8 +18,9 @@ from torch import Tensor, nn
 
 from patchvae import parallel, paths
 from patchvae.checkpoint import StateStore, load_weights
+from patchvae.data.rowfile import RowFile, disk_room
 from patchvae.data.store import Prepared, open_dataset
-from patchvae.data.tensors import Images, epoch_order, load_images
+from patchvae.data.tensors import Images, epoch_order, load_images, room
 from patchvae.errors import CheckpointError, ConfigError
 from patchvae.loop import Loop, Row, write_history
 from patchvae.nn.batchnorm import synchronise
@@ -34,7 +35,7 @@ from patchvae.seeds import derive_seed
 from patchvae.sources import probe_source
 
 EVAL_BATCH = 512
-CACHE_BYTES = 8 << 30  # features beyond this are computed afresh for each batch
+CACHE_BYTES = 64 << 30  # features beyond this are computed afresh for each batch
 
 
 class Classifier(nn.Module):
@@ -86,7 +87,7 @@ class Live:
 class Cached:
     """Features computed once: n plain images, then n mirrored ones where the protocol mirrors."""
 
-    features: Tensor
+    features: Tensor | RowFile
     n: int
 
     def batch(self, index: Tensor, flip: Tensor | None = None) -> Tensor:
@@ -94,28 +95,35 @@ class Cached:
 
 
 @torch.no_grad()
-def cache(live: Live, flip: bool) -> Cached:
-    """All features of a split, filled in the order of its images."""
+def cache(live: Live, flip: bool, memory: int | None = None) -> Cached:
+    """All features of a split in the order of its images, in memory or, beyond `memory` bytes, on disk."""
     n, device = len(live.images), live.images.pixels.device
     sample = live.batch(torch.arange(1, device=device))
     # convolutions follow, or else the head, which flattens in the order of channels
-    layout = torch.channels_last if live.classifier.rest else torch.contiguous_format
-    shape = (n * (2 if flip else 1), *sample.shape[1:])
+    channels_last = bool(live.classifier.rest)
+    shape = torch.Size([n * (2 if flip else 1), *sample.shape[1:]])
+    index = torch.arange(shape[0], device=device).split(EVAL_BATCH)
+    if 4 * shape.numel() > (room(device) if memory is None else memory):
+        stored = RowFile(shape[1:], channels_last, device)
+        for rows in index:
+            stored.append(live.batch(rows % n, rows >= n))
+        return Cached(stored, n)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
     features = torch.empty(shape, device=device, memory_format=layout)
-    for start in range(0, len(features), EVAL_BATCH):
-        index = torch.arange(start, min(start + EVAL_BATCH, len(features)), device=device)
-        features[index] = live.batch(index % n, index >= n)
+    for rows in index:
+        features[rows] = live.batch(rows % n, rows >= n)
     return Cached(features, n)
 
 
 def features_of(images: Images, classifier: Classifier, flip: bool) -> Live | Cached:
-    """Cached features when they are few enough and something is frozen, else computed live."""
+    """Cached features where something is frozen and memory or disk holds them, else computed live."""
     live = Live(images, classifier)
     if not classifier.frozen:
         return live
     one = live.batch(torch.arange(1, device=images.pixels.device)).numel()
     needed = 4 * one * len(images) * (2 if flip else 1)
-    return cache(live, flip) if needed <= CACHE_BYTES else live
+    limit = min(CACHE_BYTES, max(disk_room(), room(images.pixels.device)))
+    return cache(live, flip) if needed <= limit else live
 
 
 @dataclass(frozen=True)

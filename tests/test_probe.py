@@ -4,7 +4,8 @@ import csv
 import json
 import random
 import signal
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,10 @@ from torch import Tensor, nn
 
 from patchvae import paths
 from patchvae import probe as probing
+from patchvae.data.rowfile import RowFile
 from patchvae.data.store import open_dataset
 from patchvae.data.tensors import Images, load_images
-from patchvae.errors import CheckpointError
+from patchvae.errors import CheckpointError, ResourceError
 from patchvae.nn.trunk import Trunk
 from patchvae.optim import SGD
 from patchvae.pretrain import pretrain
@@ -91,17 +93,44 @@ def test_cached_features_equal_live_ones_bit_for_bit(
 
 
 @pytest.mark.parametrize("frozen", FROZEN)
-def test_a_whole_probe_with_cache_equals_one_without(
+def test_features_on_disk_are_those_in_memory(
+    frozen: str, images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probing, "EVAL_BATCH", 16)
+    live = Live(images, make(frozen).eval())
+    memory, disk = cache(live, True), cache(live, True, memory=0)
+    assert isinstance(memory.features, torch.Tensor)
+    assert isinstance(disk.features, RowFile)
+    assert len(disk.features) == 80
+    index, mirrored = torch.tensor([39, 0, 7]), torch.tensor([True, False, True])
+    ours = disk.batch(index, mirrored)
+    assert torch.equal(ours, memory.batch(index, mirrored))
+    assert ours.is_contiguous(
+        memory_format=torch.contiguous_format if frozen == "conv5" else torch.channels_last
+    )
+
+
+@pytest.mark.parametrize("frozen", FROZEN)
+def test_a_whole_probe_with_any_cache_equals_one_without(
     frozen: str, encoder: Run, options: Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = resolve_probe(encoder, frozen)
     files = (paths.PREDICTIONS, paths.HISTORY)
     contents = []
-    for size in (probing.CACHE_BYTES, 0):
+    for size, memory in ((probing.CACHE_BYTES, 1 << 30), (probing.CACHE_BYTES, 0), (0, 0)):
         monkeypatch.setattr(probing, "CACHE_BYTES", size)
+        monkeypatch.setattr(probing, "room", lambda device, memory=memory: memory)
         probe(config, options)
         contents.append([(config.folder / name).read_bytes() for name in files])
-    assert contents[0] == contents[1]
+    assert contents[0] == contents[1] == contents[2]
+
+
+def test_a_full_disk_under_the_features_is_named(
+    images: Images, tmpfs: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmpfs("size=64k")))
+    with pytest.raises(ResourceError, match="set TMPDIR"):
+        cache(Live(images, make("conv1").eval()), True, memory=0)
 
 
 def test_features_are_cached_only_when_they_fit_and_something_is_frozen(

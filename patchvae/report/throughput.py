@@ -10,7 +10,7 @@ from patchvae.registry import lookup
 from patchvae.report.work import pretrain_images, probe_images
 from patchvae.runs import PretrainConfig, ProbeConfig
 
-CACHE_BYTES = 8 << 30  # as in patchvae.probe, which is slow to import
+CACHE_BYTES = 64 << 30  # as in patchvae.probe, which is slow to import
 SLOW, TYPICAL, FAST = range(3)
 # channels and stride of what a frozen stage hands on (the trunk's layers are the same in both sizes)
 OUTPUTS = {"conv1": (64, 4), "conv3": (64, 4), "conv5": (128, 8)}

@@ -1,0 +1,56 @@
+"""Rows of floats in an unnamed temporary file, for features that memory does not hold."""
+
+import os
+import shutil
+import tempfile
+
+import torch
+from torch import Tensor
+
+from patchvae.errors import ResourceError
+
+
+class RowFile:
+    """float32 (n, C, h, w) on disk ($TMPDIR); indexing reads rows and puts them on the device.
+
+    The file has no name and vanishes with the process. Rows are read, not mapped, so that they do
+    not count as resident memory; the system's page cache keeps what it can. The bytes are those
+    that were written, and the batches have the memory layout that `channels_last` says.
+    """
+
+    def __init__(self, shape: torch.Size, channels_last: bool, device: torch.device) -> None:
+        self.channels_last, self.device = channels_last, device
+        C, *sides = shape
+        self.stored = (*sides, C) if channels_last else tuple(shape)
+        self.row_bytes = 4 * shape.numel()
+        self.n = 0
+        self._file = tempfile.TemporaryFile(prefix="patchvae-features-")  # noqa: SIM115
+
+    def __len__(self) -> int:
+        return self.n
+
+    def append(self, block: Tensor) -> None:
+        """Write (B, C, h, w) behind what is there; ResourceError on a full disk."""
+        rows = block.permute(0, 2, 3, 1) if self.channels_last else block
+        try:
+            self._file.write(rows.contiguous().cpu().numpy().data)
+            self._file.flush()
+        except OSError as error:
+            raise ResourceError(
+                f"cannot write features to {tempfile.gettempdir()}: {error.strerror};"
+                " free some space there or set TMPDIR"
+            ) from error
+        self.n += len(block)
+
+    def __getitem__(self, index: Tensor) -> Tensor:
+        rows = torch.empty((len(index), *self.stored))
+        flat = rows.view(len(index), -1).numpy()
+        for row, position in enumerate(index.tolist()):
+            os.preadv(self._file.fileno(), [flat[row].data.cast("B")], position * self.row_bytes)
+        rows = rows.to(self.device, non_blocking=True)
+        return rows.permute(0, 3, 1, 2) if self.channels_last else rows
+
+
+def disk_room() -> int:
+    """Bytes of features that the temporary folder may take: half of what is free there."""
+    return shutil.disk_usage(tempfile.gettempdir()).free // 2
