@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import REPO, TINY, forget_configs
+from small_study import REPO, TINY, forget_configs
 
 from patchvae import paths
 from patchvae.config import SECTIONS, load_study, protocol, read_yaml, study_names

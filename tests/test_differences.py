@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from conftest import REPO
+from small_study import REPO
 
 from patchvae.config import protocol
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import REPO
+from small_study import REPO
 
 PACKAGE = REPO / "patchvae"
 # each layer may import itself and those before it

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from conftest import REPO
+from small_study import REPO
 
 from patchvae.config import load_study
 from patchvae.failures import failure_of

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import REPO, forget_configs
 from processes import Job
+from small_study import REPO, forget_configs
 from torch import Tensor
 from updates import MAKERS, outcomes
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import forget_configs
 from processes import Job
+from small_study import forget_configs
 from torch import Tensor, nn
 
 from patchvae import paths

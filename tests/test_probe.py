@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import forget_configs
 from processes import Job
+from small_study import forget_configs
 from torch import Tensor, nn
 
 from patchvae import paths

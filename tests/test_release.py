@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import forget_configs
 from models.makers import images, make_parts
 from processes import Job
+from small_study import forget_configs
 from torch import Tensor
 
 from patchvae import paths

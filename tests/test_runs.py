@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from conftest import forget_configs
+from small_study import forget_configs
 
 from patchvae.errors import ConfigError
 from patchvae.registry import ARCHITECTURES, MODELS

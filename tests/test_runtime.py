@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import REPO
+from small_study import REPO
 
 from patchvae.errors import ConfigError
 from patchvae.runtime import STOP_SIGNALS, Options, now, pick_device, provenance, stop_on_signal

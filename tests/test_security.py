@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from checkout import Checkout, copy_project
-from conftest import REPO, forget_configs
+from small_study import REPO, forget_configs
 
 HOSTILE = (
     "; touch pwned",

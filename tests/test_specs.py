@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import TINY, forget_configs
+from small_study import TINY, forget_configs
 
 from patchvae.config import load_study, study_names
 from patchvae.errors import ConfigError

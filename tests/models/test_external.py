@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import forget_configs
 from safetensors.torch import save_file
+from small_study import forget_configs
 from torchvision.models import resnet18
 
 from patchvae import paths

@@ -7,7 +7,6 @@ import time
 
 import pytest
 from click.testing import CliRunner
-from conftest import REPO
 from made_runs import (
     CELL,
     edit_study,
@@ -17,6 +16,7 @@ from made_runs import (
     write_study,
     write_training,
 )
+from small_study import REPO
 
 from patchvae import cli, failures, lock, paths
 from patchvae.errors import DivergedError, LockedError, ResourceError, StoppedError

@@ -8,6 +8,7 @@ from made_runs import CELL, edit_study, mini_cell, write_chain, write_study, wri
 from rich.console import Console
 
 from patchvae import cli, failures
+from patchvae.errors import ResourceError
 from patchvae.report.compare import compare_study
 from patchvae.report.status import cost_lines, show, status
 from patchvae.report.tables import write_table
@@ -61,7 +62,7 @@ def test_runs_that_no_table_asks_for(mini):
 def fail_one_of(row):
     """One failed seed of a cell whose other seed was not run."""
     config = resolve_run(Run.parse(f"mini/parts32/patchvae/N4-d2-prior{row}-bvis0.6-bapp1/seed0"))
-    with pytest.raises(MemoryError), failures.recorded(config):
+    with pytest.raises(ResourceError), failures.recorded(config):
         raise MemoryError
 
 
