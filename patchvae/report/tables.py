@@ -7,6 +7,8 @@ from typing import Any
 from patchvae import paths
 from patchvae.config import load_study
 from patchvae.errors import ConfigError, SuiteError
+from patchvae.paper.published import CellKey
+from patchvae.paper.readings import readings_of
 from patchvae.registry import DATASETS
 from patchvae.report.cells import read_cell, summarise
 from patchvae.results import write_text
@@ -136,6 +138,25 @@ def _note(table: Table, documents: dict[str, dict[str, Any]]) -> str:
     )
 
 
+def _our_readings(cell: Cell) -> set[str]:
+    """The readings behind a cell that are ours, not the paper's (docs/readings.md)."""
+    return set(readings_of(CellKey(cell.table, cell.row.key, cell.column_key), "ours"))
+
+
+def _by_number(readings: set[str]) -> list[str]:
+    return sorted(readings, key=lambda name: int(name[1:]))
+
+
+def _marks(table: Table) -> tuple[list[str], dict[str, list[str]]]:
+    """Our readings that every cell depends on, and by row the further ones, which mark it."""
+    cells = table.cells()
+    common = set.intersection(*(_our_readings(cell) for cell in cells))
+    rows: dict[str, set[str]] = {cell.row.key: set() for cell in cells}
+    for cell in cells:
+        rows[cell.row.key] |= _our_readings(cell) - common
+    return _by_number(common), {row: _by_number(found) for row, found in rows.items()}
+
+
 def _accuracy(table: Table, documents: dict[str, dict[str, Any]]) -> dict[str, str]:
     best, seeds = _best(table, documents), len(load_study(table.study).seeds)
     entries = {
@@ -145,9 +166,15 @@ def _accuracy(table: Table, documents: dict[str, dict[str, Any]]) -> dict[str, s
     def of(row: Row) -> list[Entry]:
         return [entries[cell.key] for cell in table.cells() if cell.row.key == row.key]
 
+    common, marks = _marks(table)
+    readings = (
+        f" Our readings of what the paper leaves open: {', '.join(common)} behind every number,"
+        " others marked at their rows."
+    )
     context = {
         "table": table,
-        "note": _note(table, documents),
+        "note": _note(table, documents) + readings,
+        "marks": marks,
         "datasets": [DATASETS[name].title for name in table.datasets],
         "entries": of,
         "columns": len(table.datasets) * len(table.columns),
@@ -178,6 +205,7 @@ def _csv(table: Table, documents: dict[str, dict[str, Any]]) -> str:
             | {"seeds": len(document["values"]), "n_test": document["n_test"]}
             | {"mean": document["mean"], "sd": document["sd"], "low": low, "high": high}
             | {"paper": document["paper"], "values": " ".join(map(str, document["values"]))}
+            | {"our_readings": " ".join(_by_number(_our_readings(cell)))}
         )
     return str(pd.DataFrame(records).to_csv(index=False, lineterminator="\n"))
 
