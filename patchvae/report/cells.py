@@ -1,6 +1,7 @@
 """A cell: one number of one table, the same probe summarised over all seeds."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
@@ -14,6 +15,13 @@ from patchvae.results import digest_of, read_result, write_result
 from patchvae.runs import ProbeConfig
 from patchvae.sources import report_source
 from patchvae.specs import Cell
+
+# Fields that cells of one dataset must share, or their numbers cannot stand in one table.
+SHARED = {
+    "data_digest": "prepared data",
+    "source_digest": "source code",
+    "n_test": "number of test images",
+}
 
 
 def probe_metrics(config: ProbeConfig) -> dict[str, Any]:
@@ -123,3 +131,16 @@ def read_cell(cell: Cell) -> dict[str, Any]:
             f"{cell.path} was made with another configuration: run its job again (snakemake does)"
         )
     return document
+
+
+def refuse_mixtures(found: Mapping[Path, Mapping[str, Any]]) -> None:
+    """CheckpointError naming two cells of one dataset that differ in what they must share."""
+    first: dict[str, Path] = {}
+    for path, document in found.items():
+        other = first.setdefault(path.stem.rpartition("-")[0], path)  # by dataset
+        for field, what in SHARED.items():
+            if document[field] != found[other][field]:
+                raise CheckpointError(
+                    f"{other} and {path} differ in their {what} ({field}):"
+                    " run the older one's job again"
+                )

@@ -16,19 +16,13 @@ from patchvae.errors import CheckpointError
 from patchvae.paper.claims import Part, load_claims
 from patchvae.paper.published import CellKey, accuracy
 from patchvae.paper.readings import readings_of
-from patchvae.report.cells import cell_config_digest, failed_cells
+from patchvae.report.cells import cell_config_digest, failed_cells, refuse_mixtures
 from patchvae.report.claims import Result, evaluate
 from patchvae.report.stats import Interval, Verdict, holm, kendall_tau, verdict
 from patchvae.results import read_result
 from patchvae.specs import load_table
 
 NOT_RUN, FAILED, DONE, UNPUBLISHED = "not run", "failed", "done", "not in the paper"
-# Fields that cells of one dataset must share, or their numbers cannot stand in one table.
-SHARED = {
-    "data_digest": "prepared data",
-    "source_digest": "source code",
-    "n_test": "number of test images",
-}
 
 
 @dataclass(frozen=True)
@@ -111,7 +105,7 @@ def compare(
             raise CheckpointError(
                 f"{_path(study, root, key)} was made with another configuration: run its job again"
             )
-    _refuse_mixtures({key: d for key, d in found.items() if d["values"]}, study, root)
+    refuse_mixtures({_path(study, root, key): d for key, d in found.items() if d["values"]})
     rows = tuple(_row(study, key, document) for key, document in documents.items())
     results = tuple(_claims(rows, claims or load_claims()))
     tested = {r.part.id: r.sign.p for r in results if r.sign and r.sign.p is not None}
@@ -164,19 +158,6 @@ def _read(study: str, root: Path, key: CellKey) -> dict[str, Any] | None:
 
 def _published(study: str, key: CellKey) -> float | None:
     return accuracy().get(key) if study == paths.MAIN_STUDY else None
-
-
-def _refuse_mixtures(found: Mapping[CellKey, Mapping[str, Any]], study: str, root: Path) -> None:
-    """CheckpointError naming two files of one dataset that differ in what they must share."""
-    first: dict[str, CellKey] = {}
-    for key, document in found.items():
-        other = first.setdefault(key.dataset, key)
-        for field, what in SHARED.items():
-            if document[field] != found[other][field]:
-                raise CheckpointError(
-                    f"{_path(study, root, other)} and {_path(study, root, key)} differ in their "
-                    f"{what} ({field}): run the older one's job again"
-                )
 
 
 def _row(study: str, key: CellKey, document: Mapping[str, Any] | None) -> Row:

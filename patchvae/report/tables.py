@@ -10,7 +10,7 @@ from patchvae.errors import ConfigError, SuiteError
 from patchvae.paper.published import CellKey
 from patchvae.paper.readings import readings_of
 from patchvae.registry import DATASETS
-from patchvae.report.cells import read_cell, summarise
+from patchvae.report.cells import read_cell, refuse_mixtures, summarise
 from patchvae.results import write_text
 from patchvae.specs import Cell, Row, Table, load_table
 
@@ -64,6 +64,8 @@ def _documents(table: Table, partial: bool) -> dict[str, dict[str, Any]]:
             if not partial:
                 raise
             found[cell.key] = summarise(cell, partial=True)
+    numbers = {c.path: found[c.key] for c in table.cells() if found[c.key]["values"]}
+    refuse_mixtures(numbers)
     return found
 
 

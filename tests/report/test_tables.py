@@ -17,6 +17,7 @@ from patchvae.paper.published import accuracy, parameters
 from patchvae.report import document
 from patchvae.report.cells import write_cell
 from patchvae.report.tables import ARCHITECTURE_TABLES, parse_target, write_table
+from patchvae.results import read_result, write_result
 from patchvae.specs import load_table
 
 GOLDEN = Path(__file__).resolve().parents[1] / "fixtures" / "tables"
@@ -112,6 +113,18 @@ def test_a_missing_cell_stops_a_table_and_is_marked_in_a_partial_one(paper):
         for probe in cell.probes():
             probe.folder.with_name("away").rename(probe.folder)
         write_table("paper", "table3")
+
+
+def test_a_table_refuses_cells_made_by_different_code(paper):
+    cell = load_table("paper", "table3").cells()[-1]
+    kept = cell.path.read_text()
+    body = {k: v for k, v in read_result(cell.path, "cell").items() if k != "digest"}
+    write_result(cell.path, "cell", body | {"source_digest": "other code"})
+    try:
+        with pytest.raises(CheckpointError, match=r"differ in their source code"):
+            write_table("paper", "table3")
+    finally:
+        cell.path.write_text(kept)
 
 
 @needs_latex
