@@ -11,9 +11,10 @@ import psutil
 from snakemake.exceptions import WorkflowError
 
 from patchvae import paths, sources
-from patchvae.config import load_study, study_names
+from patchvae.config import load_study
 from patchvae.errors import SuiteError
-from patchvae.registry import DATASETS, MODELS, PROBES
+from patchvae.registry import PROBES
+from patchvae.report.tables import ARCHITECTURE_TABLES, table_names
 from patchvae.runs import Run, resolve_probe, resolve_run
 from patchvae.specs import find_cell, load_table
 
@@ -49,9 +50,6 @@ if "SLURM_JOB_ID" in os.environ:
 
 # Datasets of image files, decoded by every core that the job may run on.
 DECODED = ("indoor67", "places205", "imagenet")
-
-# Where the paper's own study lies at the top (tables/table1.tex), no wildcard names it.
-ARCHITECTURE_TABLES = [f"table{n}" for n in range(6, 11)]
 
 
 def clear(function):
@@ -112,7 +110,7 @@ def gpus_of(wildcards):
 @clear
 def tables_of(study):
     """The .tex of every table of a study."""
-    names = [*load_study(study).tables, *ARCHITECTURE_TABLES]
+    names = table_names(study)
     return [str(paths.table(study, name, "tex")) for name in names]
 
 
