@@ -1,0 +1,170 @@
+"""Claim: pretraining is at least 1.9 times as fast as the plain baseline, and at 70 % of the matmul rate.
+
+    python benchmarks/pretraining.py [MODEL ...]
+
+Total images a second on two cores, batches of 128 of CIFAR100's shape. A: two processes of one thread
+side by side, as Snakemake runs jobs on a laptop. B: benchmarks/baseline.py in one process of two
+threads, with as many loader workers as are fastest for it, tried out first. A and B take turns; the
+rate of the machine is that of fp32 matrix products by two processes of one thread, at their fastest
+size; FLOP an image are those of torch.utils.flop_counter. For a model below either figure a profile of
+A follows that tells where the time goes. Figures, hardware and n: docs/cost.md.
+"""
+
+import time
+from collections.abc import Callable
+from statistics import median
+
+import torch
+from baseline import Pictures, Pretraining, batches, repeated
+from common import (
+    CORES,
+    Rates,
+    Step,
+    Worker,
+    arguments,
+    compare,
+    example,
+    head,
+    random_pixels,
+    ratios,
+    row,
+    spread,
+    together,
+)
+from torch.profiler import ProfilerActivity, profile
+from torch.utils.flop_counter import FlopCounterMode
+
+from patchvae.data.tensors import Images
+from patchvae.models import build
+from patchvae.optim import Adam
+from patchvae.pretrain import update
+
+B, LR, IMAGES = 128, 1e-4, 5_120
+FAMILIES = (
+    "beta-vae", "beta-vae-lw", "beta-vae-gan", "patchvae", "patchvae-lw", "patchvae-gan", "bigan",
+)  # fmt: skip
+RATIO, SHARE = 1.9, 0.7
+SIDES = (1024, 2048, 3072)  # of the matrices
+WORKERS = (0, 1, 2)  # of the baseline's loader
+
+
+def ours(name: str) -> Step:
+    """A step of the suite's own pretraining."""
+    torch.manual_seed(0)
+    model = build(example(name)).to(memory_format=torch.channels_last).train()
+    phases = model.phases()
+    optimizers = [Adam(phase.parameters, LR, (0.9, 0.999)) for phase in phases]
+    images = Images(random_pixels(IMAGES))
+    done = 0
+
+    def step() -> int:
+        nonlocal done
+        index = torch.randint(IMAGES, (B,))
+        model.at_step(done)
+        done += 1
+        loss, _ = update(phases, optimizers, images.batch(index, index % 2 == 0))
+        loss.item()
+        return B
+
+    return step
+
+
+def plain(name: str, workers: int) -> Step:
+    """The same by the baseline."""
+    torch.manual_seed(0)
+    training = Pretraining(build(example(name)), LR)
+    pixels = random_pixels(IMAGES).numpy()
+    pictures = Pictures(pixels, pixels[:, 0, 0, 0], flip=True)
+    return repeated(batches(pictures, B, workers), lambda x, _: training.step(x))
+
+
+def product(side: int) -> Step:
+    """One fp32 matrix product; its FLOP instead of images."""
+    a, b = torch.randn(2, side, side)
+    out = torch.empty(side, side)
+
+    def step() -> int:
+        torch.mm(a, b, out=out)
+        return 2 * side**3
+
+    return step
+
+
+def flop(name: str) -> float:
+    """FLOP an image of a step, forward and backward."""
+    step = ours(name)
+    with FlopCounterMode(display=False) as counter:
+        images = step()
+    return counter.get_total_flops() / images
+
+
+def matmul_rate(rounds: int, seconds: float) -> float:
+    """FLOP a second of both cores: the largest median over the sizes."""
+    medians = []
+    for side in SIDES:
+        workers = [Worker(1, product, side) for _ in range(CORES)]
+        medians.append(median(together(workers, seconds / 3) for _ in range(rounds)))
+        for worker in workers:
+            worker.close()
+    return max(medians)
+
+
+def fastest_workers(make: Callable[..., Step], *rest: object, seconds: float) -> int:
+    """How many loader workers serve the baseline best: the median of three turns each."""
+    sides = {count: Worker(CORES, make, *rest, count) for count in WORKERS}
+    found: dict[int, list[float]] = {count: [] for count in WORKERS}
+    for _ in range(3):
+        for count, worker in sides.items():
+            found[count].append(together([worker], seconds))
+    for worker in sides.values():
+        worker.close()
+    for count, rates in found.items():
+        row(f"baseline, {count} workers", spread(rates))
+    return max(found, key=lambda count: median(found[count]))
+
+
+def measure(name: str, workers: int, rounds: int, seconds: float) -> Rates:
+    """Images a second of both sides."""
+    return compare((ours, name), (plain, name, workers), rounds, seconds)
+
+
+def explain(name: str) -> None:
+    """Where the CPU time of a step goes, by operator, on one thread."""
+    torch.set_num_threads(1)
+    step = ours(name)
+    step()
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+        for _ in range(3):
+            step()
+    events = profiler.key_averages()
+    events.sort(key=lambda event: -event.self_cpu_time_total)
+    total = sum(event.self_cpu_time_total for event in events)
+    for event in events[:10]:
+        print(f"    {event.self_cpu_time_total / total:6.1%}  {event.key}", flush=True)
+
+
+def main() -> None:
+    parser = arguments(seconds=4.0)
+    parser.add_argument("models", nargs="*", default=FAMILIES, metavar="MODEL")
+    parser.add_argument("--workers", type=int, help="of the baseline's loader [the fastest]")
+    chosen = parser.parse_args()
+    head(__doc__, chosen.rounds)
+    begun, timing = time.monotonic(), (chosen.rounds, chosen.seconds)
+    workers = chosen.workers
+    if workers is None:
+        workers = fastest_workers(plain, chosen.models[0], seconds=chosen.seconds)
+    peak = matmul_rate(*timing)
+    print(f"fp32 matrix products: {peak / 1e9:.0f} GFLOP/s; baseline with {workers} workers")
+    row("images/s", "ours", "plain", "ratio", "MFLOP an image", "of the matmul rate")
+    for name in chosen.models:
+        rates, cost = measure(name, workers, *timing), flop(name)
+        share, ratio = median(rates["ours"]) * cost / peak, ratios(rates)
+        cells = (spread(rates["ours"]), spread(rates["plain"]), spread(ratio, ".2f"))
+        row(name, *cells, f"{cost / 1e6:.0f}", f"{share:.0%}")
+        if median(ratio) < RATIO or share < SHARE:
+            explain(name)
+    print(f"{time.monotonic() - begun:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
