@@ -40,6 +40,14 @@ def ranks() -> int:
     return int(os.environ.get("WORLD_SIZE", 1))
 
 
+def runs_per_gpu() -> int:
+    """How many trainings share a GPU, as PATCHVAE_RUNS_PER_GPU says; ConfigError for what is no count."""
+    text = os.environ.get("PATCHVAE_RUNS_PER_GPU", "1")
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise ConfigError(f"PATCHVAE_RUNS_PER_GPU={text}: give a whole number, 1 or more")
+    return int(text)
+
+
 def spread(processes: int) -> None:
     """Become `processes` of this command under torchrun, unless it is one of them already."""
     if processes == 1 or "TORCHELASTIC_RUN_ID" in os.environ:
@@ -125,6 +133,7 @@ def provenance(started: str, options: Options | None = None) -> dict[str, Any]:
         device = pick_device(options.device)
         record["threads"] = torch.get_num_threads()
         record["processes"] = ranks()
+        record["runs_per_gpu"] = runs_per_gpu()
         record["device"] = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
         record["peak_memory_mib"] = peak_memory_mib(device)
     return record

@@ -13,8 +13,7 @@ rule probe:
         "../../environment.yml"
     threads: gpus_of
     resources:
-        gpu=gpus_of,
-        nodes=1,
+        **GPU,
         mem_mb=lambda w, attempt: 16000 * attempt * gpus_of(w),
         runtime=lambda w, attempt: 240 * attempt,
     params:
