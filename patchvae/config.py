@@ -1,9 +1,11 @@
 """Studies and the protocol: read once, validated by JSON schema, every value with its source."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,11 @@ class Study:
     defaults: Mapping[str, Entry]
     external: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
+    @property
+    def file(self) -> Path:
+        """Where the study is written, for errors about its content."""
+        return paths.CONFIG / f"{self.name}.yaml"
+
     def value(self, key: str, dataset: str) -> Value:
         """The protocol's `section.key` for a dataset: study's dataset, study, protocol, in this order."""
         entry = lookup("protocol key", self.defaults, key)
@@ -78,16 +85,49 @@ class Study:
         return self.datasets[dataset].get(split)
 
 
-def read_yaml(path: Path) -> Any:
-    """The content of a YAML file; ConfigError with the line when it cannot be read."""
+class _Loader(yaml.SafeLoader):
+    """YAML without tags that build objects, and without a key that stands twice in a mapping."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        first: dict[Any, int] = {}
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
+                continue
+            name, line = self.construct_object(key), key.start_mark.line + 1
+            if name in first:
+                raise ConfigError(
+                    f"key '{name}' stands twice, in lines {first[name]} and {line}: keep one of them"
+                )
+            first[name] = line
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path | Traversable) -> Any:
+    """The content of a YAML file; ConfigError names the file and the lines that make it unusable.
+
+    The one loader of the suite: a key that stands twice is an error, not the last value of the two.
+    """
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        with about(path):
+            return _Loader(path.read_text(encoding="utf-8")).get_single_data()
     except FileNotFoundError:
         raise ConfigError(
-            f"{path} does not exist (run from the folder that holds config/)"
+            f"{path} does not exist (run from the folder that holds config/, or correct the path)"
         ) from None
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+
+
+@contextmanager
+def about(source: object) -> Iterator[None]:
+    """Within the block a ConfigError begins with the file (or other source) that it is about."""
+    try:
+        yield
+    except ConfigError as error:
+        text = str(error)
+        raise ConfigError(text if text.startswith(f"{source}: ") else f"{source}: {text}") from None
 
 
 def validate(document: Any, schema: str, source: Path | str) -> None:
@@ -106,7 +146,7 @@ def _validator(schema: str) -> Any:
     from referencing import Registry
     from referencing.jsonschema import DRAFT202012
 
-    schemas = {p.name: yaml.safe_load(p.read_text()) for p in paths.SCHEMAS.glob("*.schema.yaml")}
+    schemas = {p.name: read_yaml(p) for p in paths.SCHEMAS.glob("*.schema.yaml")}
     for content in schemas.values():
         del content["$schema"]  # behind a reference it would bring back the validator without ours
     registry: Any = Registry().with_resources(
@@ -150,8 +190,9 @@ def _check_values(document: Mapping[str, Mapping[str, Any]], path: Path) -> None
         for name, raw in document[section].items():
             for value in (raw["value"], *raw.get("for", {}).values()):
                 validate({section: {name: value}}, "values", path)
-            for dataset in raw.get("for", {}):
-                lookup(f"dataset in {path}", DATASETS, dataset)
+            with about(path):
+                for dataset in raw.get("for", {}):
+                    lookup("dataset", DATASETS, dataset)
         if missing := known["properties"].keys() - document[section].keys():
             raise ConfigError(f"{path}: {section} lacks {', '.join(sorted(missing))}")
 
@@ -173,12 +214,8 @@ def load_study(name: str, folder: Path = paths.CONFIG) -> Study:
     path = folder / f"{name}.yaml"
     raw = read_yaml(path)
     validate(raw, "study", path)
-    if raw["study"] != name:
-        raise ConfigError(f"{path}: study is '{raw['study']}', but the file says '{name}'")
-    used = [d for table in raw["tables"].values() for d in table["datasets"]]
-    for dataset in [*raw["datasets"], *used]:
-        lookup("dataset", DATASETS, dataset)
-    _check_used(path, used, raw["datasets"])
+    with about(path):
+        _check_names(raw, name)
     return Study(
         name=name,
         title=raw["title"],
@@ -191,7 +228,12 @@ def load_study(name: str, folder: Path = paths.CONFIG) -> Study:
     )
 
 
-def _check_used(path: Path, used: Iterable[str], declared: Mapping[str, Any]) -> None:
-    for dataset in used:
-        if dataset not in declared:
-            raise ConfigError(f"{path}: a table uses '{dataset}', which 'datasets' does not list")
+def _check_names(raw: Mapping[str, Any], name: str) -> None:
+    """The study's own name, and every dataset known and declared."""
+    if raw["study"] != name:
+        raise ConfigError(f"study is '{raw['study']}', but the file says '{name}'")
+    used = [dataset for table in raw["tables"].values() for dataset in table["datasets"]]
+    for dataset in [*raw["datasets"], *used]:
+        lookup("dataset", DATASETS, dataset)
+        if dataset not in raw["datasets"]:
+            raise ConfigError(f"a table uses '{dataset}', which 'datasets' does not list")

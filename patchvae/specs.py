@@ -1,13 +1,13 @@
 """Table specifications: which cells a table has, and which probes each cell gathers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from patchvae import paths
-from patchvae.config import Scalar, Study, load_study, read_yaml, validate
+from patchvae.config import Scalar, Study, about, load_study, read_yaml, validate
 from patchvae.errors import ConfigError
 from patchvae.registry import MODELS, lookup
 from patchvae.runs import ProbeConfig, Run, number, resolve_probe, variant_of
@@ -138,12 +138,7 @@ def load_table(study_name: str, name: str) -> Table:
     study = load_study(study_name)
     settings = lookup(f"table of study '{study_name}'", study.tables, name)
     spec = read_spec(name)
-    panels = [
-        Panel(raw["header"], tuple(tuple(_row(r) for r in group) for group in raw["groups"]))
-        for raw in spec["panels"]
-    ]
-    if extra := tuple(_row(raw) for raw in settings.get("extra", ())):
-        panels[-1] = Panel(panels[-1].header, (*panels[-1].groups, extra))
+    panels = _panels(study, name, spec, settings)
     table = Table(
         name=name,
         study=study_name,
@@ -154,6 +149,33 @@ def load_table(study_name: str, name: str) -> Table:
     )
     _check_rows(study, table, settings.get("without", ()), panels)
     return table
+
+
+def _panels(
+    study: Study, name: str, spec: Mapping[str, Any], settings: Mapping[str, Any]
+) -> list[Panel]:
+    """The rows of the specification and the study's own; ConfigError names the file of a wrong one."""
+    datasets = settings["datasets"]
+    with about(paths.CONFIG / "tables" / f"{name}.yaml"):
+        panels = [
+            Panel(raw["header"], tuple(_rows(study, group, datasets) for group in raw["groups"]))
+            for raw in spec["panels"]
+        ]
+    with about(study.file):
+        if extra := _rows(study, settings.get("extra", ()), datasets):
+            panels[-1] = Panel(panels[-1].header, (*panels[-1].groups, extra))
+    return panels
+
+
+def _rows(study: Study, raws: Iterable[Mapping[str, Any]], datasets: list[str]) -> tuple[Row, ...]:
+    """Rows, each of which names a variant of its model."""
+    rows = tuple(_row(raw) for raw in raws)
+    for row in rows:
+        if "encoder" in row.overrides:
+            lookup("external encoder", study.external, str(row.overrides["encoder"]))
+        for dataset in datasets:
+            variant_of(study, dataset, row.model, row.overrides)
+    return rows
 
 
 def _column(raw: Mapping[str, Any]) -> Column:
@@ -167,7 +189,7 @@ def _drop(panel: Panel, without: list[str]) -> Panel:
 
 def _check_rows(study: Study, table: Table, without: list[str], panels: list[Panel]) -> None:
     declared = [row.key for panel in panels for group in panel.groups for row in group]
-    where = f"config/{study.name}.yaml: {table.name}"
+    where = f"{study.file}: {table.name}"
     for key in without:
         if key not in declared:
             raise ConfigError(f"{where}: 'without' names '{key}', which is no row of the table")

@@ -14,6 +14,7 @@ from patchvae.errors import ConfigError
 from patchvae.paper.readings import readings
 from patchvae.registry import ARCHITECTURES, DATASETS
 from patchvae.runs import Run, resolve_probe, resolve_run, variant_of
+from patchvae.specs import load_table
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -94,6 +95,67 @@ def test_broken_yaml_and_tags_are_refused_in_one_line(tmp_path: Path, text: str)
     with pytest.raises(ConfigError, match="not valid YAML") as caught:
         read_yaml(path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "key"),
+    [
+        ("tiny.yaml", "title: a test\n", "title: a test\ntitle: another\n", "title"),
+        ("tiny.yaml", "batch_size: 8, lr:", "epochs: 3, batch_size: 8, lr:", "epochs"),
+        ("tiny.yaml", "  table5:", "  table1: {datasets: [parts32]}\n  table5:", "table1"),
+        ("tiny.yaml", "latent_dim: 8", '"latent_dim": 4, latent_dim: 8', "latent_dim"),
+        ("protocol.yaml", "  latent_dim:\n", "  latent_dim:\n    value: 1\n", "value"),
+        ("tables/table1.yaml", "table: table1\n", "table: table1\ntable: table1\n", "table"),
+    ],
+)
+def test_a_key_that_stands_twice_is_named_with_its_lines(
+    project: Path, name: str, old: str, new: str, key: str
+) -> None:
+    """YAML itself would silently take the last of the two."""
+    path = project / "config" / name
+    edit(path, old, new)
+    lines = [n for n, text in enumerate(path.read_text().splitlines(), 1) if f"{key}" in text]
+    with pytest.raises(ConfigError) as caught:
+        load_table("tiny", "table1")
+    found = re.fullmatch(
+        rf"config/{name}: key '{key}' stands twice, in lines (\d+) and (\d+): keep one of them",
+        str(caught.value),
+    )
+    assert found is not None, caught.value
+    assert {int(found[1]), int(found[2])} <= set(lines)
+
+
+def test_merged_keys_may_be_set_again(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text("a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\nc: {1: a, '1': b}\n")
+    assert read_yaml(path) == {
+        "a": {"x": 1, "y": 2}, "b": {"x": 1, "y": 3}, "c": {1: "a", "1": "b"},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("  parts32: {train", "  ../x: {train", "unknown dataset '../x': choose one of "),
+        ("[parts32]}\n", "[parts33]}\n", "unknown dataset 'parts33': choose one of "),
+        ("[parts32]}\n", "[parts64]}\n", "a table uses 'parts64'"),
+        ("study: tiny", "study: small", "study is 'small'"),
+        ("[parts32]}\n", "[parts32], extra: [{model: vae}]}\n", "unknown model 'vae'"),
+        ("[parts32]}\n", "[parts32], extra: [{model: bigan, set: {beta_vis: 1}}]}\n",
+         "'beta_vis' is no hyper-parameter of bigan"),
+        ("[parts32]}\n", "[parts32], extra: [{model: external, encoder: mine}]}\n",
+         "unknown external encoder 'mine'"),
+        ("[parts32]}\n", "[parts32], extra: [{model: external}]}\n", "a row of model external needs"),
+        ("[parts32]}\n", "[parts32], without: [x]}\n", "table5: 'without' names 'x'"),
+    ],
+)  # fmt: skip
+def test_errors_about_a_studys_content_begin_with_its_file(
+    project: Path, old: str, new: str, message: str
+) -> None:
+    edit(project / "config" / "tiny.yaml", old, new)
+    with pytest.raises(ConfigError) as caught:
+        load_table("tiny", "table5")
+    assert str(caught.value).startswith(f"config/tiny.yaml: {message}")
 
 
 def test_a_missing_file_says_where_to_run(tmp_path: Path) -> None:

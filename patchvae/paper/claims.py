@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from patchvae.config import about, read_yaml
 from patchvae.errors import ConfigError
 from patchvae.paper.published import CellKey
 from patchvae.registry import DATASETS
@@ -51,17 +52,13 @@ class Part:
 def load_claims(path: Path | None = None) -> list[Part]:
     """The parts of every claim in a YAML file, by default the package's C1-C12.
 
-    ConfigError names the claim whose shape, variable or threshold is wrong.
+    ConfigError names the file and the claim whose shape, variable or threshold is wrong.
     """
-    import yaml
-
     source = path or files("patchvae.paper").joinpath("claims.yaml")
-    try:
-        document = yaml.safe_load(source.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"cannot read claims {source}: {' '.join(str(error).split())}") from None
+    document = read_yaml(source)
     _validate(document, str(source))
-    return [part for name, raw in document.items() for part in _parts(name, raw)]
+    with about(source):
+        return [part for name, raw in document.items() for part in _parts(name, raw)]
 
 
 def _parts(name: str, raw: Mapping[str, Any]) -> Iterator[Part]:
@@ -112,10 +109,9 @@ def known(kind: str, name: str, choices: Iterable[str], where: str) -> None:
 
 def _validate(document: Any, source: str) -> None:
     import jsonschema
-    import yaml
 
-    schema = files("patchvae.paper").joinpath("claims.schema.yaml").read_text(encoding="utf-8")
-    validator = jsonschema.Draft202012Validator(yaml.safe_load(schema))
+    schema = read_yaml(files("patchvae.paper").joinpath("claims.schema.yaml"))
+    validator = jsonschema.Draft202012Validator(schema)
     error = jsonschema.exceptions.best_match(validator.iter_errors(document))
     if error is not None:
         where = ".".join(str(part) for part in error.absolute_path) or "top level"

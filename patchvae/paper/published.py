@@ -15,6 +15,7 @@ from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
+from patchvae.config import read_yaml
 from patchvae.errors import ConfigError
 
 SWEPT = ("num_parts", "part_dim", "prior_vis", "beta_vis")
@@ -139,10 +140,7 @@ def _records(name: str) -> list[dict[str, str]]:
 
 def layers(key: CellKey) -> list[tuple[str, int]]:
     """The layers behind a published parameter count, in printed order: (name, parameters)."""
-    import yaml
-
-    text = files("patchvae.paper").joinpath("layers.yaml").read_text(encoding="utf-8")
-    data = yaml.safe_load(text)
+    data = read_yaml(files("patchvae.paper").joinpath("layers.yaml"))
     found: list[tuple[str, int]] = []
     for item in data["networks"][str(key)]:
         group = data["groups"][item] if isinstance(item, str) else [item]

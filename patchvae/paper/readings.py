@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
 
+from patchvae.config import read_yaml
 from patchvae.paper.published import CellKey
 
 ORIGINS = ("paper", "release", "ours")
@@ -30,9 +31,7 @@ class Reading:
 @cache
 def readings() -> dict[str, Reading]:
     """A1-A18 by id."""
-    import yaml
-
-    text = files("patchvae.paper").joinpath("readings.yaml").read_text(encoding="utf-8")
+    document = read_yaml(files("patchvae.paper").joinpath("readings.yaml"))
     return {
         name: Reading(
             id=name,
@@ -43,7 +42,7 @@ def readings() -> dict[str, Reading]:
             keys=tuple(raw["keys"]),
             cells=tuple(raw["cells"]),
         )
-        for name, raw in yaml.safe_load(text).items()
+        for name, raw in document.items()
     }
 
 

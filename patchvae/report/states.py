@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from patchvae import paths
+from patchvae.config import read_yaml
 from patchvae.errors import CheckpointError
 from patchvae.failures import Config, failure_of, source_of
 from patchvae.lock import STALE as SILENT
@@ -169,7 +168,7 @@ def _killed(job: Job, config: Config) -> State | None:
 
 def _changes(folder: Path, config: Config) -> str:
     """What differs between the configuration written beside a result and the present one."""
-    written = yaml.safe_load((folder / paths.RESOLVED).read_text(encoding="utf-8"))
+    written = read_yaml(folder / paths.RESOLVED)
     then, now = _flat(written), _flat(config.as_dict())
     changed = [key for key in {**then, **now} if then.get(key) != now.get(key)]
     return ", ".join(f"{key} {then.get(key)} -> {now.get(key)}" for key in changed)

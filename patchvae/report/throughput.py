@@ -6,6 +6,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from patchvae.config import read_yaml
 from patchvae.registry import lookup
 from patchvae.report.work import pretrain_images, probe_images
 from patchvae.runs import PretrainConfig, ProbeConfig
@@ -92,10 +93,7 @@ def cached(config: ProbeConfig) -> bool:
 
 @cache
 def _document() -> dict[str, Any]:
-    import yaml
-
-    text = files("patchvae.report").joinpath("throughput.yaml").read_text(encoding="utf-8")
-    return dict(yaml.safe_load(text))
+    return dict(read_yaml(files("patchvae.report").joinpath("throughput.yaml")))
 
 
 def device(name: str) -> Device:

@@ -118,7 +118,7 @@ def test_what_fits_nothing_is_refused(
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("encoder: mine", "encoder: yours", "external encoder of study 'tiny' 'yours': .* mine"),
+        ("encoder: mine", "encoder: yours", "tiny.yaml: unknown external encoder 'yours': .* mine"),
         (", encoder: mine", "", "needs 'encoder', a name under 'external'"),
         ("encoder: mine", "encoder: mine, set: {part_dim: 3}", "and no 'set'"),
         ("{model: external,", "{model: patchvae,", "'encoder' is no hyper-parameter of patchvae"),

@@ -233,11 +233,16 @@ def test_a_model_of_the_registry_is_a_known_row(tmp_path):
 
 
 def test_an_unreadable_file_is_an_error(tmp_path):
-    with pytest.raises(ConfigError, match="cannot read claims"):
+    with pytest.raises(ConfigError, match=r"none\.yaml does not exist"):
         load_claims(tmp_path / "none.yaml")
+    with pytest.raises(ConfigError, match="Is a directory"):
+        load_claims(tmp_path)
     (tmp_path / "broken.yaml").write_text("C1: [")
-    with pytest.raises(ConfigError, match="cannot read claims"):
+    with pytest.raises(ConfigError, match=r"broken\.yaml is not valid YAML"):
         load_claims(tmp_path / "broken.yaml")
+    (tmp_path / "twice.yaml").write_text("C1: {says: a}\nC2: {says: b}\nC1: {says: c}\n")
+    with pytest.raises(ConfigError, match=r"twice\.yaml: key 'C1' stands twice, in lines 1 and 3"):
+        load_claims(tmp_path / "twice.yaml")
 
 
 def test_the_documentation_has_every_part_with_its_outcome():
