@@ -5,6 +5,7 @@ import io
 import json
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -13,19 +14,23 @@ import torch
 from torch import Tensor, nn
 
 from patchvae.errors import CheckpointError
+from patchvae.progress import log
 from patchvae.results import write_bytes
 
 
 def save_weights(path: Path, module: nn.Module, metadata: dict[str, str]) -> None:
-    """Write a module's state dict as safetensors; the same weights give the same bytes.
+    """Write a module's state dict as safetensors; the same weights give the same bytes."""
+    save_tensors(path, module.state_dict(), metadata)
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write tensors by name as safetensors.
 
     The metadata is one entry, since safetensors writes several in an order drawn at random.
     """
     from safetensors.torch import save
 
-    state = {
-        name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()
-    }
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     write_bytes(path, save(state, {"patchvae": json.dumps(metadata, sort_keys=True)}))
 
 
@@ -52,6 +57,8 @@ def _unpack(path: Path, content: bytes) -> dict[str, Any]:
 
 class StateStore:
     """The last two states of one training, in a folder that belongs to it alone.
+
+    The folder above (`paths.state`) belongs to the training's stage of its run.
 
     A state's name holds its position and the SHA-256 of its bytes, so a broken one is known before
     it is read and the one before it is used.
@@ -88,5 +95,13 @@ class StateStore:
         return None
 
     def clear(self) -> None:
-        """Remove every state: the training is done."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """The training is done: remove its states and those that others of this stage left."""
+        stage = self.folder.parent
+        others = [path for path in stage.glob("*/*.pt") if path.parent != self.folder]
+        if others:
+            size = sum(path.stat().st_size for path in others) / 1e6
+            log(
+                f"{stage}: removed {len(others)} states of another configuration, code or images"
+                f" ({size:.1f} MB)"
+            )
+        shutil.rmtree(stage, ignore_errors=True)

@@ -18,7 +18,8 @@ RUN = "results/{study}/runs/{dataset}/{model}/{variant}/seed{seed}"
 CELL = "results/{study}/cells/{table}/{row}/{column}.json"
 ENCODER, MODEL, METRICS = "encoder.safetensors", "model.safetensors", "metrics.json"
 RESOLVED, HISTORY, PREDICTIONS = "config.yaml", "history.csv", "predictions.npz"
-PRETRAIN_FILES = (ENCODER, MODEL, RESOLVED, METRICS, HISTORY)
+SNAPSHOTS = "snapshots.safetensors"
+PRETRAIN_FILES = (ENCODER, MODEL, RESOLVED, METRICS, HISTORY, SNAPSHOTS)
 PROBE_FILES = (METRICS, PREDICTIONS, RESOLVED, HISTORY)
 
 
@@ -27,9 +28,13 @@ def prepared(dataset: str) -> Path:
     return RESULTS / "datasets" / f"{dataset}.json"
 
 
-def state(study: str, key: str) -> Path:
-    """Where the unfinished training with this digest keeps its states; no rule's output."""
-    return RESULTS / study / "state" / key[:32]
+def state(run: str, stage: str, key: str) -> Path:
+    """Where the unfinished stage of a run with this digest keeps its states; no rule's output.
+
+    The folder above gathers the stage's states with other configurations, code or images.
+    """
+    study, rest = run.split("/", 1)
+    return RESULTS / study / "state" / rest / stage / key[:32]
 
 
 def lock(study: str, name: str) -> Path:

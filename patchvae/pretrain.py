@@ -9,7 +9,8 @@ import yaml
 from torch import Tensor
 
 from patchvae import parallel, paths
-from patchvae.checkpoint import StateStore, save_weights
+from patchvae.checkpoint import StateStore, save_tensors, save_weights
+from patchvae.config import about
 from patchvae.data.store import Prepared, open_dataset
 from patchvae.data.tensors import Images, epoch_order, load_images
 from patchvae.errors import ConfigError
@@ -17,10 +18,12 @@ from patchvae.loop import Loop, Row, write_history
 from patchvae.models import build
 from patchvae.models.base import Phase, Terms, Unsupervised
 from patchvae.nn.batchnorm import synchronise
+from patchvae.numerics import autocast, fastest, finish, set_numerics
 from patchvae.optim import Adam, Optimizer
 from patchvae.results import digest_of, write_result, write_text
 from patchvae.runs import PretrainConfig, PretrainSettings
-from patchvae.runtime import Options, now, pick_device, provenance, rank, stop_on_signal
+from patchvae.runtime import Options, now, pick_device, provenance, rank
+from patchvae.schedules import snapshot_epochs
 from patchvae.seeds import derive_seed
 from patchvae.sources import pretrain_source
 
@@ -32,18 +35,24 @@ def pretrain(config: PretrainConfig, options: Options) -> dict[str, Any]:
     """
     started, clock = now(), time.monotonic()
     torch.set_num_threads(options.threads)
+    if config.pretrain is not None:
+        set_numerics(config.pretrain.precision, options.deterministic)
     device = pick_device(options.device)
     data = open_dataset(config.data.dataset, options.data)
     torch.manual_seed(derive_seed(config.run.seed, "init"))
     model = build(config).to(device).to(memory_format=torch.channels_last)
     source = pretrain_source(config.run.model)
     key = digest_of([config.digest, data.digest, source])
-    store = StateStore(paths.state(config.run.study, key))
+    store = StateStore(paths.state(config.run.name, "pretrain", key))
     facts: dict[str, Any] = {}
     history: list[Row] = []
+    kept: Terms = {}
     if config.pretrain is not None:
-        images = _images(config, config.pretrain.batch_size, data, device)
-        history = _train(config, config.pretrain, model, images, store, options)
+        with about(config.run.study_file):
+            images = _images(config, config.pretrain.batch_size, data, device)
+            parallel.check_batch(config.pretrain.batch_size)
+        loop = _train(config, config.pretrain, model, images, store, options)
+        history, kept = loop.history, loop.kept
         facts = {"images": len(images), "last_epoch": history[-1]}
     document = {
         "run": config.run.name,
@@ -54,9 +63,10 @@ def pretrain(config: PretrainConfig, options: Options) -> dict[str, Any]:
         "wall_seconds": round(time.monotonic() - clock, 2),
         "provenance": provenance(started, options),
     }
+    options.stop.defer()
     if rank() > 0:
         return document
-    metrics = _write(config, model, history, document)
+    metrics = _write(config, model, history, kept, document)
     store.clear()
     return metrics
 
@@ -80,7 +90,9 @@ def _optimizer(phase: Phase, settings: PretrainSettings) -> Adam:
     return Adam(phase.parameters, settings.lr, betas, settings.weight_decay)
 
 
-def update(phases: list[Phase], optimizers: Sequence[Optimizer], x: Tensor) -> tuple[Tensor, Terms]:
+def update(
+    phases: list[Phase], optimizers: Sequence[Optimizer], x: Tensor, precision: str = "fp32"
+) -> tuple[Tensor, Terms]:
     """One step: every phase in order on the same batch; returns the sum of losses and all terms.
 
     Gradients are taken for a phase's own parameters only, so no phase leaves any in another's. With
@@ -89,7 +101,8 @@ def update(phases: list[Phase], optimizers: Sequence[Optimizer], x: Tensor) -> t
     losses: list[Tensor] = []
     record: Terms = {}
     for phase, optimizer in zip(phases, optimizers, strict=True):
-        loss, terms = phase.loss(x)
+        with autocast(precision, x.device):
+            loss, terms = phase.loss(x)
         optimizer.step(parallel.mean(torch.autograd.grad(loss, phase.parameters)))
         losses.append(loss.detach())
         record |= terms
@@ -104,39 +117,54 @@ def _train(
     images: Images,
     store: StateStore,
     options: Options,
-) -> list[Row]:
-    seed, B = config.run.seed, settings.batch_size
-    parallel.check_batch(B)
+) -> Loop:
+    seed, B, device = config.run.seed, settings.batch_size, images.pixels.device
+    keep = snapshot_epochs(settings.epochs, settings.snapshots)
     synchronise(model)
     phases = model.phases()
     optimizers = [_optimizer(phase, settings) for phase in phases]
     torch.manual_seed(derive_seed(seed, "noise"))
     model.train()
-    with stop_on_signal() as stop:
-        size = (settings.epochs, len(images) // B)
-        loop = Loop(config.run.name, model, optimizers, size, store, stop, options.save_every)
-        loop.resume()
-        for epoch in loop.epochs():
-            begun, first = time.monotonic(), loop.step
-            device = images.pixels.device
-            order, flip = epoch_order(len(images), settings.flip, device, seed, "pretrain", epoch)
-            for step in loop.steps():
-                index = parallel.share(order[step * B : (step + 1) * B])
-                model.at_step(loop.done)
-                x = images.batch(index, None if flip is None else flip[index])
-                loop.record(*update(phases, optimizers, x))
-            seconds = time.monotonic() - begun
-            loop.end_epoch({"images_per_second": round((loop.n_steps - first) * B / seconds, 1)})
-    return loop.history
+
+    def one(x: Tensor) -> tuple[Tensor, Terms]:
+        return update(phases, optimizers, x, settings.precision)
+
+    take = fastest(one, device, options)
+    size = (settings.epochs, len(images) // B)
+    loop = Loop(config.run.name, model, optimizers, size, store, options.stop, options.save_every)
+    loop.resume()
+    for epoch in loop.epochs():
+        begun, first = time.monotonic(), loop.step
+        order, flip = epoch_order(len(images), settings.flip, device, seed, "pretrain", epoch)
+        for step in loop.steps():
+            index = parallel.share(order[step * B : (step + 1) * B])
+            model.at_step(loop.done)
+            x = images.batch(index, None if flip is None else flip[index])
+            loop.record(*take(x))
+        finish(device)
+        seconds = time.monotonic() - begun
+        if epoch + 1 in keep:
+            loop.kept |= _snapshot(model, epoch + 1)
+        loop.end_epoch({"images_per_second": round((loop.n_steps - first) * B / seconds, 1)})
+    return loop
+
+
+def _snapshot(model: Unsupervised, epoch: int) -> dict[str, Tensor]:
+    return {f"epoch{epoch}/{name}": t.cpu().clone() for name, t in model.state_dict().items()}
 
 
 def _write(
-    config: PretrainConfig, model: Unsupervised, history: list[Row], document: dict[str, Any]
+    config: PretrainConfig,
+    model: Unsupervised,
+    history: list[Row],
+    kept: Terms,
+    document: dict[str, Any],
 ) -> dict[str, Any]:
     folder = config.run.pretrain
     metadata = {"run": config.run.name, "config_digest": config.digest}
     save_weights(folder / paths.ENCODER, model.trunk, metadata)
     save_weights(folder / paths.MODEL, model, metadata)
+    save_tensors(folder / paths.SNAPSHOTS, kept, metadata)
     write_text(folder / paths.RESOLVED, yaml.safe_dump(config.as_dict(), sort_keys=False))
     write_history(folder / paths.HISTORY, history)
     beside = tuple(name for name in paths.PRETRAIN_FILES if name != paths.METRICS)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from patchvae import parallel, paths
 from patchvae.checkpoint import StateStore, load_weights
+from patchvae.config import about
 from patchvae.data.rowfile import RowFile, disk_room
 from patchvae.data.store import Prepared, open_dataset
 from patchvae.data.tensors import Images, epoch_order, load_images, room
@@ -26,15 +27,17 @@ from patchvae.loop import Loop, Row, write_history
 from patchvae.nn.batchnorm import synchronise
 from patchvae.nn.head import Head
 from patchvae.nn.trunk import Trunk
+from patchvae.numerics import Step, autocast, fastest, set_numerics, widen
 from patchvae.optim import SGD
 from patchvae.results import digest_of, read_result, write_bytes, write_result, write_text
 from patchvae.runs import ProbeConfig, ProbeSettings
-from patchvae.runtime import Options, now, pick_device, provenance, rank, stop_on_signal
+from patchvae.runtime import Options, now, pick_device, provenance, rank
 from patchvae.schedules import step_lr
 from patchvae.seeds import derive_seed
 from patchvae.sources import probe_source
 
-EVAL_BATCH = 512
+EVAL_BATCH = 512  # images at a time outside training, on a CPU
+GPU_EVAL_BATCH = 4096  # of 32 x 32 pixels on a GPU, as many pixels of other sizes
 CACHE_BYTES = 64 << 30  # features beyond this are computed afresh for each batch
 
 
@@ -42,13 +45,19 @@ class Classifier(nn.Module):
     """The trunk with stages up to `frozen` fixed, and the two fully-connected layers of Table 10."""
 
     def __init__(
-        self, trunk: Trunk, frozen: str | None, size: int, classes: int, hidden: int
+        self,
+        trunk: Trunk,
+        frozen: str | None,
+        size: int,
+        classes: int,
+        hidden: int,
+        precision: str = "fp32",
     ) -> None:
         super().__init__()
         self.trunk = trunk
         self.frozen, self.rest = trunk.split(frozen)
         side = size // trunk.stride
-        self.classes = classes
+        self.classes, self.size, self.precision = classes, size, precision
         self.head = Head(trunk.channels * side * side, classes, hidden)
         for stage in self.frozen:
             for module in trunk.stage(stage):
@@ -64,11 +73,20 @@ class Classifier(nn.Module):
 
     def prefix(self, x: Tensor) -> Tensor:
         """Images to what the frozen stages make of them."""
-        return self.trunk.through(x, self.frozen)
+        with autocast(self.precision, x.device):
+            return widen(self.trunk.through(x, self.frozen))
 
     def forward(self, h: Tensor) -> Tensor:
         """What the frozen stages made of images, to logits (B, classes)."""
-        return self.head(self.trunk.through(h, self.rest))
+        with autocast(self.precision, h.device):
+            return widen(self.head(self.trunk.through(h, self.rest)))
+
+
+def eval_batch(classifier: Classifier, device: torch.device) -> int:
+    """How many images are classified, or their features cached, at a time."""
+    if device.type == "cpu":
+        return EVAL_BATCH
+    return max(EVAL_BATCH, GPU_EVAL_BATCH * 32**2 // classifier.size**2)
 
 
 @dataclass(frozen=True)
@@ -102,7 +120,7 @@ def cache(live: Live, flip: bool, memory: int | None = None) -> Cached:
     # convolutions follow, or else the head, which flattens in the order of channels
     channels_last = bool(live.classifier.rest)
     shape = torch.Size([n * (2 if flip else 1), *sample.shape[1:]])
-    index = torch.arange(shape[0], device=device).split(EVAL_BATCH)
+    index = torch.arange(shape[0], device=device).split(eval_batch(live.classifier, device))
     if 4 * shape.numel() > (room(device) if memory is None else memory):
         stored = RowFile(shape[1:], channels_last, device)
         for rows in index:
@@ -154,9 +172,10 @@ def evaluate(classifier: Classifier, split: Split) -> dict[str, Any]:
     """Top-1 and top-5 accuracy in percent, the predicted classes and both kinds of correctness."""
     classifier.eval()
     labels, k = split.labels, min(5, classifier.classes)
+    at_once = eval_batch(classifier, labels.device)
     top = torch.zeros(len(labels), k, dtype=torch.int64, device=labels.device)
-    for start in parallel.mine(range(0, len(labels), EVAL_BATCH)):
-        index = torch.arange(start, min(start + EVAL_BATCH, len(labels)), device=labels.device)
+    for start in parallel.mine(range(0, len(labels), at_once)):
+        index = torch.arange(start, min(start + at_once, len(labels)), device=labels.device)
         top[index] = classifier(split.features.batch(index)).topk(k, dim=1).indices
     hits = parallel.total(top) == labels[:, None]
     top1, top5 = hits[:, 0], hits.any(1)
@@ -189,6 +208,7 @@ def probe(config: ProbeConfig, options: Options) -> dict[str, Any]:
     """
     started, clock = now(), time.monotonic()
     torch.set_num_threads(options.threads)
+    set_numerics(config.probe.precision, options.deterministic)
     device = pick_device(options.device)
     trunk, encoder = load_trunk(config)
     data = open_dataset(config.encoder.data.dataset, options.data)
@@ -199,14 +219,17 @@ def probe(config: ProbeConfig, options: Options) -> dict[str, Any]:
         )
     torch.manual_seed(derive_seed(config.run.seed, "probe", "init"))
     facts, settings = config.encoder.data, config.probe
-    classifier = Classifier(trunk, config.frozen, facts.size, facts.classes, settings.hidden)
+    classifier = Classifier(
+        trunk, config.frozen, facts.size, facts.classes, settings.hidden, settings.precision
+    )
     classifier = classifier.to(device).to(memory_format=torch.channels_last).eval()
     source = probe_source()
-    store = StateStore(
-        paths.state(config.run.study, digest_of([config.digest, encoder["digest"], source]))
-    )
-    train = _split(config, data, "train", classifier)
-    test = _split(config, data, "test", classifier)
+    key = digest_of([config.digest, encoder["digest"], source])
+    store = StateStore(paths.state(config.run.name, config.name, key))
+    with about(config.run.study_file):
+        train = _split(config, data, "train", classifier)
+        test = _split(config, data, "test", classifier)
+        parallel.check_batch(settings.batch_size)
     history = _train(config, classifier, train, test, store, options)
     result = evaluate(classifier, test)
     document = {
@@ -245,28 +268,32 @@ def _train(
 ) -> list[Row]:
     settings, seed = config.probe, config.run.seed
     B, n, device = settings.batch_size, len(train.labels), train.labels.device
-    parallel.check_batch(B)
     synchronise(classifier)
     optimizer = _optimizer(classifier, settings)
     title = f"{config.run.name}/{config.name}"
-    with stop_on_signal() as stop:
-        size = (settings.epochs, n // B)
-        loop = Loop(title, classifier, [optimizer], size, store, stop, options.save_every)
-        loop.resume()
-        for epoch in loop.epochs():
-            optimizer.lr = step_lr(epoch, settings.lr, settings.lr_step, settings.lr_factor)
-            order, flip = epoch_order(n, settings.flip, device, seed, "probe", config.name, epoch)
-            classifier.train()
-            for step in loop.steps():
-                index = parallel.share(order[step * B : (step + 1) * B])
-                h = train.features.batch(index, None if flip is None else flip[index])
-                loss = F.cross_entropy(classifier(h), train.labels[index])
-                gradients = torch.autograd.grad(loss, optimizer.parameters)
-                optimizer.step(parallel.mean(gradients))
-                (loss,) = parallel.mean([loss])
-                loop.record(loss, {"loss": loss})
-            scores = evaluate(classifier, test)
-            loop.end_epoch({"lr": optimizer.lr, "top1": scores["top1"], "top5": scores["top5"]})
+
+    def one(h: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        loss = F.cross_entropy(classifier(h), labels)
+        optimizer.step(parallel.mean(torch.autograd.grad(loss, optimizer.parameters)))
+        (loss,) = parallel.mean([loss.detach()])
+        return loss, {"loss": loss}
+
+    size = (settings.epochs, n // B)
+    loop = Loop(title, classifier, [optimizer], size, store, options.stop, options.save_every)
+    loop.resume()
+    take: Step | None = None
+    for epoch in loop.epochs():
+        lr = step_lr(epoch, settings.lr, settings.lr_step, settings.lr_factor)
+        if take is None or lr != optimizer.lr:  # a captured step has its learning rate in it
+            optimizer.lr, take = lr, fastest(one, device, options)
+        order, flip = epoch_order(n, settings.flip, device, seed, "probe", config.name, epoch)
+        classifier.train()
+        for step in loop.steps():
+            index = parallel.share(order[step * B : (step + 1) * B])
+            h = train.features.batch(index, None if flip is None else flip[index])
+            loop.record(*take(h, train.labels[index]))
+        scores = evaluate(classifier, test)
+        loop.end_epoch({"lr": optimizer.lr, "top1": scores["top1"], "top5": scores["top5"]})
     return loop.history
 
 

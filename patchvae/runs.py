@@ -36,6 +36,10 @@ class Run:
         return self.folder / "pretrain"
 
     @property
+    def study_file(self) -> Path:
+        return paths.CONFIG / f"{self.study}.yaml"
+
+    @property
     def name(self) -> str:
         return f"{self.study}/{self.dataset}/{self.model}/{self.variant}/seed{self.seed}"
 
@@ -148,6 +152,8 @@ class PretrainSettings:
     adam_beta2: float
     weight_decay: float
     flip: bool
+    precision: str
+    snapshots: int
 
 
 @dataclass(frozen=True)
@@ -163,6 +169,7 @@ class ProbeSettings:
     weight_decay: float
     hidden: int
     flip: bool
+    precision: str
 
 
 @dataclass(frozen=True)

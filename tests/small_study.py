@@ -13,7 +13,7 @@ datasets:
   parts32: {train: 40, test: 40}
 protocol:
   model: {latent_dim: 8, num_parts: 4, part_dim: 2}
-  pretrain: {epochs: 2, batch_size: 8, lr: 1.0e-3}
+  pretrain: {epochs: 2, batch_size: 8, lr: 1.0e-3, snapshots: 1}
   probe: {epochs: 4, batch_size: 8, lr_step: 2, hidden: 32}
 tables:
   table1:

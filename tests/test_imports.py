@@ -13,7 +13,7 @@ PACKAGE = REPO / "patchvae"
 LAYERS = (
     {"__init__", "errors"},
     {"registry", "paths", "results", "config", "runtime", "seeds", "progress", "runs", "specs"},
-    {"sources", "lock", "failures", "checkpoint", "foreign", "optim", "parallel", "loop", "paper"},
+    {"sources", "lock", "failures", "checkpoint", "foreign", "optim", "parallel", "numerics", "loop", "paper"},
     {"data", "nn", "losses", "sampling", "schedules"},
     {"models"},
     {"pretrain", "probe", "release"},

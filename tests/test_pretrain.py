@@ -48,12 +48,12 @@ def history(run: Run, folder: Path = Path()) -> list[dict[str, str]]:
 
 
 def weights(run: Run, folder: Path = Path()) -> dict[str, bytes]:
-    names = (paths.ENCODER, paths.MODEL)
+    names = (paths.ENCODER, paths.MODEL, paths.SNAPSHOTS)
     return {name: (folder / run.pretrain / name).read_bytes() for name in names}
 
 
 def states(folder: Path) -> list[Path]:
-    return sorted(folder.glob("results/*/state/*/*.pt"))
+    return sorted(folder.glob("results/*/state/**/*.pt"))
 
 
 @pytest.mark.parametrize("model", KINDS)

@@ -9,6 +9,7 @@ from patchvae.losses import bernoulli_kl, gaussian_kl
 from patchvae.models.base import VAE, Terms
 from patchvae.nn.decoder import Pyramid
 from patchvae.nn.trunk import Trunk
+from patchvae.numerics import widen
 from patchvae.schedules import temperature
 
 
@@ -62,8 +63,8 @@ class PatchVAE(VAE):
         the part is there (reading A18).
         """
         f = self.trunk(x)  # (B, C, h, w)
-        logits = self.visibility(f)  # (B, N, h, w)
-        cells = self.appearance(f).flatten(2).unflatten(1, (2, self.N, self.D))
+        logits = widen(self.visibility(f))  # (B, N, h, w)
+        cells = widen(self.appearance(f)).flatten(2).unflatten(1, (2, self.N, self.D))
         mean, log_var = cells.unbind(1)  # (B, N, D, L)
         # p_l / sum_l p_l, finite even where every p underflows
         weights = F.softmax(F.logsigmoid(logits.flatten(2)), dim=-1)  # (B, N, L)

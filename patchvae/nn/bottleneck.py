@@ -2,6 +2,8 @@
 
 from torch import Tensor, nn
 
+from patchvae.numerics import widen
+
 
 class FixedBottleneck(nn.Module):
     """phi (B, C, side, side) -> `outputs` vectors (B, Z): 1 x 1 to 64 channels, then `side` x `side` convolutions."""
@@ -15,4 +17,4 @@ class FixedBottleneck(nn.Module):
 
     def forward(self, phi: Tensor) -> list[Tensor]:
         h = self.reduce(phi)
-        return [head(h).flatten(1) for head in self.heads]
+        return [widen(head(h)).flatten(1) for head in self.heads]

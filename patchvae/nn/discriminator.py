@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from patchvae.numerics import widen
+
 
 class Discriminator(nn.Module):
     """x (B, 3, H, W) -> (B, K): four convolutions, BN in the second and third.
@@ -28,7 +30,7 @@ class Discriminator(nn.Module):
 
     def score(self, features: Tensor) -> Tensor:
         """Logits (B, K) of the feature maps (B, 256, H / 8, W / 8)."""
-        return self.last(features).mean(dim=(2, 3))
+        return widen(self.last(features)).mean(dim=(2, 3))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.score(self.features(x))
@@ -48,4 +50,4 @@ class JointDiscriminator(nn.Module):
         )
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
-        return self.joint(torch.cat([self.image(x), z], dim=1))
+        return widen(self.joint(torch.cat([self.image(x), z], dim=1)))
