@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -18,23 +19,24 @@ WARM_UP = 3  # steps launched one by one before a capture: libraries choose kern
 def set_numerics(precision: str, deterministic: bool) -> None:
     """Choose the arithmetic of this process, before its first tensor on a GPU.
 
-    `fp32` is IEEE single precision, which PyTorch leaves by default in cuDNN's convolutions; `tf32` rounds
-    the factors of products to 10 bits; `bf16` is IEEE single outside `autocast`. With `deterministic`
+    `fp32` is IEEE single precision, which cuDNN's convolutions are not by PyTorch's default; `tf32` rounds the
+    factors of products to 10 bits; `bf16` is IEEE single outside `autocast`. With `deterministic`
     PyTorch uses no kernel whose sums depend on timing, or raises; a CPU uses none anyway.
     """
-    inner = "tf32" if precision == "tf32" else "ieee"
-    torch.backends.cuda.matmul.fp32_precision = inner
-    torch.backends.cudnn.conv.fp32_precision = inner  # type: ignore[attr-defined]
-    torch.backends.cudnn.rnn.fp32_precision = inner  # type: ignore[attr-defined]  # PyTorch wants both alike
+    tf32 = precision == "tf32"
+    torch.backends.cuda.matmul.allow_tf32 = tf32
+    torch.backends.cudnn.allow_tf32 = tf32
     torch.backends.cudnn.benchmark = not deterministic
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(deterministic)
 
 
-def autocast(precision: str, device: torch.device) -> torch.autocast:
+def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:
     """Within the block convolutions and products take bfloat16, if that is the precision."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+    if precision == "bf16":
+        return torch.autocast(device.type, torch.bfloat16)
+    return nullcontext()
 
 
 def widen(x: Tensor) -> Tensor:
