@@ -1,25 +1,3 @@
-from patchvae.runtime import runs_per_gpu
-
-# With PATCHVAE_RUNS_PER_GPU the Slurm profile puts several trainings into one job (docs/cluster.md). Snakemake
-# adds their numbers up, GPUs too; a string it takes over as it is.
-PACKED = "pretrain" in workflow.group_settings.overwrite_groups or (
-    workflow.remote_exec and runs_per_gpu() > 1
-)
-
-
-def shared_gpu(wildcards):
-    """What the trainings of one job ask for together: one GPU."""
-    if (gpus := gpus_of(wildcards)) > 1:
-        raise WorkflowError(
-            f"{wildcards.dataset} trains on {gpus} GPUs a run (gpus_per_run), so its trainings cannot share one:"
-            " make its targets in a call of their own, without PATCHVAE_RUNS_PER_GPU"
-        )
-    return "gpu:1"
-
-
-GPU = {"gres": shared_gpu} if PACKED else {"gpu": gpus_of, "nodes": 1}
-
-
 rule pretrain:
     input:
         str(paths.prepared("{dataset}")),
@@ -33,7 +11,8 @@ rule pretrain:
         "../../environment.yml"
     threads: gpus_of
     resources:
-        **GPU,
+        gpu=gpus_of,
+        nodes=1,
         mem_mb=lambda w, attempt: 8000 * attempt * gpus_of(w),
         runtime=lambda w, attempt: 480 * attempt,
     params:

@@ -13,7 +13,8 @@ rule probe:
         "../../environment.yml"
     threads: gpus_of
     resources:
-        **GPU,
+        gpu=gpus_of,
+        nodes=1,
         mem_mb=lambda w, attempt: 16000 * attempt * gpus_of(w),
         runtime=lambda w, attempt: 240 * attempt,
     params:
