@@ -1,5 +1,9 @@
 """`python -m patchvae`."""
 
 from patchvae.cli import main
+from patchvae.runtime import ignore_stops
 
-main()
+try:
+    main()
+finally:
+    ignore_stops()

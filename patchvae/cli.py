@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 a check failed, 2 configuration, 3 data, 4 diverged, 5 loc
 
 import sys
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import click
 
 from patchvae import __version__, paths
 from patchvae.errors import ConfigError, SuiteError
-from patchvae.runtime import Options
+from patchvae.runtime import Options, stop_on_signal
 
 EPILOG = __doc__.split("\n\n")[1] if __doc__ else ""
 
@@ -29,7 +30,13 @@ def cli() -> None:
 
 
 def job(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of commands that compute."""
+    """The options of commands that compute; a signal stops them with exit code 75."""
+
+    @wraps(command)
+    def stoppable(*arguments: Any, **options: Any) -> None:
+        with stop_on_signal() as stop:
+            command(*arguments, stop=stop, **options)
+
     for option in (
         click.option("--device", default="auto", help="auto, cpu or cuda"),
         click.option(
@@ -39,11 +46,22 @@ def job(command: Callable[..., Any]) -> Callable[..., Any]:
             "--threads", default=1, help="CPU threads of all processes; sums depend on them"
         ),
         click.option("--save-every", default=300.0, help="seconds between saved states"),
+        click.option(
+            "--deterministic/--no-deterministic",
+            envvar="PATCHVAE_DETERMINISTIC",
+            help="the same bytes twice on a GPU too, slower [$PATCHVAE_DETERMINISTIC]",
+        ),
+        click.option(
+            "--graphs/--no-graphs",
+            default=True,
+            envvar="PATCHVAE_GRAPHS",
+            help="one GPU: replay each step as a CUDA graph [$PATCHVAE_GRAPHS]",
+        ),
         click.option("--data", type=click.Path(path_type=Path), help="data root [$PATCHVAE_DATA]"),
         click.option("--expect", help="refuse unless the resolved configuration has this digest"),
     ):
-        command = option(command)
-    return command
+        stoppable = option(stoppable)
+    return stoppable
 
 
 def _spread(config: Any, gpus: int | None, options: dict[str, Any]) -> Options:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
@@ -15,9 +15,33 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from patchvae.errors import ConfigError
+from patchvae.errors import ConfigError, StoppedError
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+
+
+@dataclass
+class StopRequest:
+    """Set by a signal. Before the first step that ends the job; then the loop looks at it between two steps."""
+
+    name: str = ""
+    deferred: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.name)
+
+    def defer(self) -> None:
+        """From now on a signal is only noted: there is a state to save, or a result to write whole."""
+        self.deferred = True
+
+    def receive(self, number: int, _frame: FrameType | None) -> None:
+        first = not self.name
+        self.name = signal.Signals(number).name
+        if first and not self.deferred:
+            raise StoppedError(
+                f"stopped by {self.name} before the first step: nothing is lost, run the same"
+                " command again"
+            )
 
 
 @dataclass(frozen=True)
@@ -28,6 +52,9 @@ class Options:
     threads: int = 1
     save_every: float = 300.0  # seconds between saved states
     data: Path | None = None
+    stop: StopRequest = field(default_factory=StopRequest)
+    deterministic: bool = False  # on a GPU too
+    graphs: bool = True  # CUDA graphs, on one GPU
 
 
 def rank() -> int:
@@ -75,17 +102,10 @@ def pick_device(name: str) -> Any:
     return torch.device(name)
 
 
-@dataclass
-class StopRequest:
-    """Set by a signal; the loop looks at it between two steps."""
-
-    name: str = ""
-
-    def __bool__(self) -> bool:
-        return bool(self.name)
-
-    def receive(self, number: int, _frame: FrameType | None) -> None:
-        self.name = signal.Signals(number).name
+def ignore_stops() -> None:
+    """At the very end: what comes now must not turn a finished job into a killed one."""
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
@@ -134,6 +154,8 @@ def provenance(started: str, options: Options | None = None) -> dict[str, Any]:
         record["threads"] = torch.get_num_threads()
         record["processes"] = ranks()
         record["runs_per_gpu"] = runs_per_gpu()
+        record["deterministic"] = options.deterministic
+        record["graphs"] = options.graphs and device.type == "cuda" and ranks() == 1
         record["device"] = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
         record["peak_memory_mib"] = peak_memory_mib(device)
     return record

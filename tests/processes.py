@@ -2,10 +2,12 @@
 
 import multiprocessing
 import os
+import pkgutil
 import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(
@@ -14,8 +16,25 @@ SERVER.set_forkserver_preload(
 PATIENCE = 120.0  # seconds until a test gives a process up
 
 
-def _main(folder: Path, arguments: tuple[str, ...], log: Path) -> None:
+def _block(name: str) -> None:
+    """Make a function say that it was called (file `reached`) and wait for leave (file `go`)."""
+    place, _, attribute = name.rpartition(".")
+    owner = pkgutil.resolve_name(place)
+    original = getattr(owner, attribute)
+
+    def waiting(*arguments: Any, **options: Any) -> Any:
+        Path("reached").touch()
+        while not Path("go").exists():
+            time.sleep(0.01)
+        return original(*arguments, **options)
+
+    setattr(owner, attribute, waiting)
+
+
+def _main(folder: Path, arguments: tuple[str, ...], log: Path, blocked_in: str) -> None:
     os.chdir(folder)
+    if blocked_in:
+        _block(blocked_in)
     handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(handle, stream)
@@ -26,17 +45,20 @@ def _main(folder: Path, arguments: tuple[str, ...], log: Path) -> None:
 
 
 class Job:
-    """`patchvae ARGUMENTS` in a folder; `log` gathers what this and earlier jobs there printed."""
+    """`patchvae ARGUMENTS` in a folder; `log` gathers what this and earlier jobs there printed.
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    A function named by `blocked_in`, such as `patchvae.pretrain.build`, waits when it is called.
+    """
+
+    def __init__(self, folder: Path, *arguments: str, blocked_in: str = "") -> None:
         self.folder, self.log = folder, folder / "log"
         self.begun = self.position()
-        self.process = SERVER.Process(target=_main, args=(folder, arguments, self.log))
+        self.process = SERVER.Process(target=_main, args=(folder, arguments, self.log, blocked_in))
         self.process.start()
 
     def position(self) -> int:
         """Steps done by the newest saved state."""
-        states = self.folder.glob("results/*/state/*/*.pt")
+        states = self.folder.glob("results/*/state/**/*.pt")
         return max((int(path.name[:10]) for path in states), default=0)
 
     def signal_at(self, step: int, number: signal.Signals) -> int:
@@ -48,6 +70,18 @@ class Job:
             time.sleep(0.002)
         assert self.process.pid is not None
         os.kill(self.process.pid, number)
+        return self.wait()
+
+    def signal_when_blocked(self, number: signal.Signals) -> int:
+        """Send a signal while the function of `blocked_in` is at work, then let it go on; the exit code."""
+        end = time.monotonic() + PATIENCE
+        while not (self.folder / "reached").exists():
+            assert self.process.is_alive(), f"never blocked: {self.text()}"
+            assert time.monotonic() < end, f"never blocked: {self.text()}"
+            time.sleep(0.002)
+        assert self.process.pid is not None
+        os.kill(self.process.pid, number)
+        (self.folder / "go").touch()
         return self.wait()
 
     def wait(self) -> int:

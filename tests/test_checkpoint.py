@@ -26,7 +26,7 @@ def saved(store: StateStore) -> list[Path]:
 @pytest.fixture
 def store(tmp_path: Path) -> StateStore:
     """Three states were saved, hence two are kept."""
-    store = StateStore(tmp_path / "state")
+    store = StateStore(tmp_path / "stage" / "key")
     for step in (1, 2, 10):
         store.save(step, state(step))
     return store
@@ -130,8 +130,8 @@ def test_a_state_that_runs_code_is_not_run(tmp_path: Path) -> None:
     buffer = io.BytesIO()
     torch.save(Hostile(), buffer)
     content = buffer.getvalue()
-    store = StateStore(tmp_path / "state")
-    store.folder.mkdir()
+    store = StateStore(tmp_path / "stage" / "key")
+    store.folder.mkdir(parents=True)
     name = f"{5:010d}-{hashlib.sha256(content).hexdigest()}.pt"
     (store.folder / name).write_bytes(content)
     with pytest.raises(CheckpointError, match=name):
@@ -147,16 +147,37 @@ def test_other_files_in_the_folder_are_no_states(store: StateStore) -> None:
     assert found["step"] == 10
 
 
-def test_an_absent_folder_has_no_state_and_clear_removes_all(store: StateStore) -> None:
+def test_an_absent_folder_has_no_state_and_clear_removes_all(
+    store: StateStore, capsys: pytest.CaptureFixture[str]
+) -> None:
     store.clear()
     assert not store.folder.exists()
     assert store.load() is None
     store.clear()
+    assert capsys.readouterr().err == ""
+
+
+def test_clear_removes_and_counts_what_other_configurations_left(
+    store: StateStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage = store.folder.parent
+    for key, position in (("old", 1), ("old", 2), ("older", 7)):
+        StateStore(stage / key).save(position, state(position))
+    size = sum(p.stat().st_size for p in stage.glob("old*/*.pt")) / 1e6
+    beside = StateStore(stage.parent / "other" / "key")
+    beside.save(1, state(1))
+    store.clear()
+    assert not stage.exists()
+    assert len(saved(beside)) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(
+        f"{stage}: removed 3 states of another configuration, code or images ({size:.1f} MB)"
+    )
 
 
 def test_a_full_disk_leaves_the_last_states_whole(tmpfs: Callable[[str], Path]) -> None:
     small_disk = tmpfs("size=256k")
-    store = StateStore(small_disk / "state")
+    store = StateStore(small_disk / "stage" / "key")
     store.save(1, state(1))
     store.save(2, state(2))
     before = saved(store)

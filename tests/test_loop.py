@@ -21,7 +21,7 @@ def make(folder: Path, save_every: float = 1e9) -> tuple[Loop, torch.optim.Optim
     module = nn.Linear(2, 1)
     optimizer = torch.optim.Adam(module.parameters(), lr=0.1)
     stop = StopRequest()
-    store = StateStore(folder / "state")
+    store = StateStore(folder / "state" / "key")
     loop = Loop("a run", module, [optimizer], (EPOCHS, STEPS), store, stop, save_every)
     return loop, optimizer, stop
 
@@ -89,7 +89,7 @@ def test_stopped_at_any_step_it_continues_bit_for_bit(tmp_path: Path, at: tuple[
 def test_states_are_saved_as_often_as_asked(tmp_path: Path) -> None:
     loop, optimizer, _ = make(tmp_path, save_every=0)
     work(loop, optimizer, [])
-    names = sorted(path.name[:10] for path in (tmp_path / "state").glob("*.pt"))
+    names = sorted(path.name[:10] for path in (tmp_path / "state" / "key").glob("*.pt"))
     assert [int(name) for name in names] == [EPOCHS * STEPS - 1, EPOCHS * STEPS]
 
 

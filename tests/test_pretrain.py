@@ -140,19 +140,20 @@ def test_a_diverging_learning_rate_stops_at_the_step_and_leaves_no_result(
     assert not run.pretrain.exists()
 
 
-def test_another_configuration_never_resumes_a_state(project: Path, parts_root: Path) -> None:
-    """A state left at learning rate 1e-3 does not touch a run at 2e-3, nor one of another seed."""
+def test_another_configuration_never_resumes_a_state_and_removes_it_in_the_end(
+    project: Path, parts_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A state left at learning rate 1e-3 does not touch a run at 2e-3, which then clears it away."""
     run, options = run_of("beta-vae"), Options(device="cpu", data=parts_root)
     arguments = ("pretrain", run.name, "--data", str(parts_root), "--save-every", "0")
     assert Job(project, *arguments).signal_at(3, signal.SIGTERM) == 75
-    left = {path: path.read_bytes() for path in states(project)}
-    assert left
+    (left,) = {path.parent.parent for path in states(project)}
+    assert left == project / f"results/tiny/state/{run.name.removeprefix('tiny/')}/pretrain"
     edit(project, "lr: 1.0e-3", "lr: 2.0e-3")
     pretrain(resolve_run(run), options)
     mixed = weights(run)
-    assert {path: path.read_bytes() for path in states(project)} == left
-    for path in left:
-        path.unlink()
+    assert "states of another configuration, code or images" in capsys.readouterr().err
+    assert not left.exists()
     pretrain(resolve_run(run), options)
     assert weights(run) == mixed
 

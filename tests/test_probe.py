@@ -324,7 +324,7 @@ def test_killed_at_random_steps_it_ends_as_if_undisturbed(
     assert job.wait() == 0, job.text()
     assert job.text().count("continuing at epoch") == 3
     assert [(config.folder / name).read_bytes() for name in files] == expected
-    assert not list(project.glob("results/*/state/*"))
+    assert not list(project.glob("results/*/state/**/*.pt"))
 
 
 def test_a_diverging_probe_exits_4_and_leaves_no_result(

@@ -10,7 +10,7 @@ import pytest
 import torch
 from small_study import REPO
 
-from patchvae.errors import ConfigError
+from patchvae.errors import ConfigError, StoppedError
 from patchvae.runtime import STOP_SIGNALS, Options, now, pick_device, provenance, stop_on_signal
 from patchvae.seeds import derive_seed
 
@@ -35,10 +35,19 @@ def test_a_signal_asks_for_a_stop_and_handlers_are_put_back(number: signal.Signa
     before = [signal.getsignal(n) for n in STOP_SIGNALS]
     with stop_on_signal() as stop:
         assert not stop
+        stop.defer()
         os.kill(os.getpid(), number)
         assert stop
         assert stop.name == number.name
     assert [signal.getsignal(n) for n in STOP_SIGNALS] == before
+
+
+def test_a_signal_before_anything_needs_saving_ends_the_job_once() -> None:
+    with stop_on_signal() as stop:
+        with pytest.raises(StoppedError, match="stopped by SIGUSR1 before the first step"):
+            os.kill(os.getpid(), signal.SIGUSR1)
+        os.kill(os.getpid(), signal.SIGTERM)  # while it ends: nothing interrupts its leave
+        assert stop.name == "SIGTERM"
 
 
 def test_seeds_are_a_fixed_function_of_their_words() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from patchvae import paths
 from patchvae.config import read_yaml
 from patchvae.errors import CheckpointError
-from patchvae.failures import Config, failure_of, source_of
+from patchvae.failures import Config, failure_of, source_of, stage_of
 from patchvae.lock import STALE as SILENT
 from patchvae.lock import read_holder
 from patchvae.report.cells import cell_config_digest
@@ -125,7 +125,7 @@ class States:
             key = digest_of([config.digest, before["digest"], source])
         else:
             key = digest_of([config.digest, before["manifest"]["digest"], source])
-        saved = sorted(paths.state(config.run.study, key).glob("*.pt"))
+        saved = sorted(paths.state(config.run.name, stage_of(config), key).glob("*.pt"))
         if not saved:
             return _killed(job, config)
         step, total = int(saved[-1].name.split("-")[0]), steps(config)

@@ -94,6 +94,6 @@ def _options(call: str) -> dict[str, str]:
 def wait_for_states(folder: Path, at_least: int = 1) -> None:
     """Wait until a training in the folder has saved a state after so many steps."""
     end = time.monotonic() + PATIENCE
-    while max((int(p.name[:10]) for p in folder.glob("results/*/state/*/*.pt")), default=0) < at_least:  # fmt: skip
+    while max((int(p.name[:10]) for p in folder.glob("results/*/state/**/*.pt")), default=0) < at_least:  # fmt: skip
         assert time.monotonic() < end, f"no state after {PATIENCE} s in {os.listdir(folder)}"
         time.sleep(0.1)

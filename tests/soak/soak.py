@@ -111,7 +111,7 @@ class Soak:
             return
         kind = "head" if at_head else "training"
         self.counts[f"{kind} {number.name}"] += 1
-        self.midway += not at_head and any(self.folder.glob("results/tiny/state/*/*.pt"))
+        self.midway += not at_head and any(self.folder.glob("results/tiny/state/**/*.pt"))
         print(f"{self.done:3d} {kind} {number.name}", flush=True)
 
 
