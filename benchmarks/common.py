@@ -6,10 +6,11 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -21,7 +22,9 @@ from patchvae.runtime import provenance
 CORES = 2  # the suite runs so many processes of one thread, the baseline one process of so many
 SIZES = {32: "cifar100", 64: "indoor67", 224: "imagenet"}  # a dataset of the paper for each side
 Step = Callable[[], int]  # does something once and says with how many images
-Rates = dict[str, list[float]]  # side -> images a second of each round
+Steps = dict[str, Step]
+Rates = list[float]  # images a second, round by round
+S = TypeVar("S")
 
 
 def example(model: str, size: int = 32) -> PretrainConfig:
@@ -36,39 +39,48 @@ def random_pixels(n: int, size: int = 32) -> Tensor:
     return torch.randint(0, 256, (n, size, size, 3), dtype=torch.uint8, generator=generator)
 
 
-class Worker:
-    """A process of its own that makes a step once, then repeats it for some seconds when told to.
+class Side:
+    """Some processes that make their steps once, then repeat one of them for some seconds when told to.
 
-    `make(*arguments)` runs there, with `threads` threads, and must be importable.
+    `make(*arguments)` gives the steps by name. It runs in each of `processes` processes of `threads`
+    threads and must be importable. A context manager: the processes end with it.
     """
 
-    def __init__(self, threads: int, make: Callable[..., Step], *arguments: Any) -> None:
+    def __init__(
+        self, processes: int, threads: int, make: Callable[..., Steps], *arguments: Any
+    ) -> None:
         context = multiprocessing.get_context("spawn")
-        self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, threads, make, arguments))
-        self.process.start()
-        theirs.close()
-        self.pipe.recv()  # the step is made and was done once
+        self.pipes, self.processes = [], []
+        for _ in range(processes):
+            pipe, theirs = context.Pipe()
+            process = context.Process(target=_serve, args=(theirs, threads, make, arguments))
+            process.start()
+            theirs.close()
+            self.pipes.append(pipe)
+            self.processes.append(process)
 
-    def start(self, seconds: float) -> None:
-        self.pipe.send(seconds)
+    def __enter__(self) -> "Side":
+        return self
 
-    def rate(self) -> float:
-        """Images a second of the last `start`."""
-        return self.pipe.recv()
+    def __exit__(self, *_: object) -> None:
+        for pipe, process in zip(self.pipes, self.processes, strict=True):
+            pipe.close()
+            process.join()
 
-    def close(self) -> None:
-        self.pipe.send(None)
-        self.process.join()
+    def rate(self, name: str, seconds: float) -> float:
+        """Images a second of all processes at the same time."""
+        for pipe in self.pipes:
+            pipe.send((name, seconds))
+        return sum([pipe.recv() for pipe in self.pipes])
 
 
-def _serve(pipe: Any, threads: int, make: Callable[..., Step], arguments: Sequence[Any]) -> None:
+def _serve(pipe: Any, threads: int, make: Callable[..., Steps], arguments: Sequence[Any]) -> None:
     torch.set_num_threads(threads)
-    step = make(*arguments)
-    step()
-    pipe.send("ready")
-    while (seconds := pipe.recv()) is not None:
-        pipe.send(rate(step, seconds))
+    steps = make(*arguments)
+    with suppress(EOFError):
+        while True:
+            name, seconds = pipe.recv()
+            pipe.send(rate(steps[name], seconds))
 
 
 def rate(step: Step, seconds: float, clock: Callable[[], float] = time.perf_counter) -> float:
@@ -79,41 +91,19 @@ def rate(step: Step, seconds: float, clock: Callable[[], float] = time.perf_coun
     return images / passed
 
 
-def together(workers: Sequence[Worker], seconds: float) -> float:
-    """Images a second of all workers at the same time."""
-    for worker in workers:
-        worker.start(seconds)
-    return sum([worker.rate() for worker in workers])
+def interleave(sides: Mapping[S, Side], name: str, rounds: int, seconds: float) -> dict[S, Rates]:
+    """A B A B ...: the sides' rates of one step by turns, after a short turn that does not count."""
+    for side in sides.values():
+        side.rate(name, seconds / 3)
+    turns = [
+        {which: side.rate(name, seconds) for which, side in sides.items()} for _ in range(rounds)
+    ]
+    return {which: [turn[which] for turn in turns] for which in sides}
 
 
-def interleave(sides: dict[str, Sequence[Worker]], rounds: int, seconds: float) -> Rates:
-    """A B A B ...: the sides' rates by turns, after one turn that does not count."""
-    found: Rates = {side: [] for side in sides}
-    for turn in range(rounds + 1):
-        for side, workers in sides.items():
-            measured = together(workers, seconds if turn else seconds / 3)
-            if turn:
-                found[side].append(measured)
-    return found
-
-
-def compare(ours: tuple[Any, ...], plain: tuple[Any, ...], rounds: int, seconds: float) -> Rates:
-    """Rates of `ours` by one-thread processes side by side and of `plain` by one process, interleaved.
-
-    Each side is a function that makes its step, then that function's arguments.
-    """
-    a = [Worker(1, *ours) for _ in range(CORES)]
-    b = [Worker(CORES, *plain)]
-    try:
-        return interleave({"ours": a, "plain": b}, rounds, seconds)
-    finally:
-        for worker in (*a, *b):
-            worker.close()
-
-
-def ratios(rates: Rates) -> list[float]:
+def ratios(ours: Rates, plain: Rates) -> Rates:
     """Ours over plain, round by round."""
-    return [a / b for a, b in zip(rates["ours"], rates["plain"], strict=True)]
+    return [a / b for a, b in zip(ours, plain, strict=True)]
 
 
 def spread(values: Iterable[float], form: str = ",.0f") -> str:

@@ -11,7 +11,7 @@ A follows that tells where the time goes. Figures, hardware and n: docs/cost.md.
 """
 
 import time
-from collections.abc import Callable
+from contextlib import ExitStack
 from statistics import median
 
 import torch
@@ -19,17 +19,16 @@ from baseline import Pictures, Pretraining, batches, repeated
 from common import (
     CORES,
     Rates,
-    Step,
-    Worker,
+    Side,
+    Steps,
     arguments,
-    compare,
     example,
     head,
+    interleave,
     random_pixels,
     ratios,
     row,
     spread,
-    together,
 )
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
@@ -44,11 +43,11 @@ FAMILIES = (
     "beta-vae", "beta-vae-lw", "beta-vae-gan", "patchvae", "patchvae-lw", "patchvae-gan", "bigan",
 )  # fmt: skip
 RATIO, SHARE = 1.9, 0.7
-SIDES = (1024, 2048, 3072)  # of the matrices
+SIZES = (1024, 2048, 3072)  # of the matrices
 WORKERS = (0, 1, 2)  # of the baseline's loader
 
 
-def ours(name: str) -> Step:
+def ours(name: str) -> Steps:
     """A step of the suite's own pretraining."""
     torch.manual_seed(0)
     model = build(example(name)).to(memory_format=torch.channels_last).train()
@@ -66,33 +65,33 @@ def ours(name: str) -> Step:
         loss.item()
         return B
 
-    return step
+    return {"train": step}
 
 
-def plain(name: str, workers: int) -> Step:
+def plain(name: str, workers: int) -> Steps:
     """The same by the baseline."""
     torch.manual_seed(0)
     training = Pretraining(build(example(name)), LR)
     pixels = random_pixels(IMAGES).numpy()
     pictures = Pictures(pixels, pixels[:, 0, 0, 0], flip=True)
-    return repeated(batches(pictures, B, workers), lambda x, _: training.step(x))
+    return {"train": repeated(batches(pictures, B, workers), lambda x, _: training.step(x))}
 
 
-def product(side: int) -> Step:
+def product(n: int) -> Steps:
     """One fp32 matrix product; its FLOP instead of images."""
-    a, b = torch.randn(2, side, side)
-    out = torch.empty(side, side)
+    a, b = torch.randn(2, n, n)
+    out = torch.empty(n, n)
 
     def step() -> int:
         torch.mm(a, b, out=out)
-        return 2 * side**3
+        return 2 * n**3
 
-    return step
+    return {"product": step}
 
 
 def flop(name: str) -> float:
     """FLOP an image of a step, forward and backward."""
-    step = ours(name)
+    step = ours(name)["train"]
     with FlopCounterMode(display=False) as counter:
         images = step()
     return counter.get_total_flops() / images
@@ -101,37 +100,33 @@ def flop(name: str) -> float:
 def matmul_rate(rounds: int, seconds: float) -> float:
     """FLOP a second of both cores: the largest median over the sizes."""
     medians = []
-    for side in SIDES:
-        workers = [Worker(1, product, side) for _ in range(CORES)]
-        medians.append(median(together(workers, seconds / 3) for _ in range(rounds)))
-        for worker in workers:
-            worker.close()
+    for n in SIZES:
+        with Side(CORES, 1, product, n) as side:
+            (rates,) = interleave({n: side}, "product", rounds, seconds / 4).values()
+        medians.append(median(rates))
     return max(medians)
 
 
-def fastest_workers(make: Callable[..., Step], *rest: object, seconds: float) -> int:
-    """How many loader workers serve the baseline best: the median of three turns each."""
-    sides = {count: Worker(CORES, make, *rest, count) for count in WORKERS}
-    found: dict[int, list[float]] = {count: [] for count in WORKERS}
-    for _ in range(3):
-        for count, worker in sides.items():
-            found[count].append(together([worker], seconds))
-    for worker in sides.values():
-        worker.close()
-    for count, rates in found.items():
-        row(f"baseline, {count} workers", spread(rates))
-    return max(found, key=lambda count: median(found[count]))
+def fastest_workers(name: str, seconds: float) -> int:
+    """How many loader workers serve the baseline best."""
+    with ExitStack() as stack:
+        sides = {n: stack.enter_context(Side(1, CORES, plain, name, n)) for n in WORKERS}
+        found = interleave(sides, "train", 3, seconds)
+    for n, rates in found.items():
+        row(f"baseline, {n} workers", spread(rates))
+    return max(found, key=lambda n: median(found[n]))
 
 
-def measure(name: str, workers: int, rounds: int, seconds: float) -> Rates:
-    """Images a second of both sides."""
-    return compare((ours, name), (plain, name, workers), rounds, seconds)
+def measure(name: str, workers: int, rounds: int, seconds: float) -> dict[str, Rates]:
+    """Images a second of both sides, `ours` and `plain`."""
+    with Side(CORES, 1, ours, name) as a, Side(1, CORES, plain, name, workers) as b:
+        return interleave({"ours": a, "plain": b}, "train", rounds, seconds)
 
 
 def explain(name: str) -> None:
     """Where the CPU time of a step goes, by operator, on one thread."""
     torch.set_num_threads(1)
-    step = ours(name)
+    step = ours(name)["train"]
     step()
     with profile(activities=[ProfilerActivity.CPU]) as profiler:
         for _ in range(3):
@@ -152,13 +147,13 @@ def main() -> None:
     begun, timing = time.monotonic(), (chosen.rounds, chosen.seconds)
     workers = chosen.workers
     if workers is None:
-        workers = fastest_workers(plain, chosen.models[0], seconds=chosen.seconds)
+        workers = fastest_workers(chosen.models[0], chosen.seconds)
     peak = matmul_rate(*timing)
     print(f"fp32 matrix products: {peak / 1e9:.0f} GFLOP/s; baseline with {workers} workers")
     row("images/s", "ours", "plain", "ratio", "MFLOP an image", "of the matmul rate")
     for name in chosen.models:
         rates, cost = measure(name, workers, *timing), flop(name)
-        share, ratio = median(rates["ours"]) * cost / peak, ratios(rates)
+        share, ratio = median(rates["ours"]) * cost / peak, ratios(**rates)
         cells = (spread(rates["ours"]), spread(rates["plain"]), spread(ratio, ".2f"))
         row(name, *cells, f"{cost / 1e6:.0f}", f"{share:.0%}")
         if median(ratio) < RATIO or share < SHARE:
