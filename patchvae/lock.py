@@ -11,6 +11,7 @@ import os
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,6 +23,7 @@ from patchvae.runtime import now, rank
 
 HEARTBEAT = 15.0  # seconds between two renewals
 STALE = 90.0  # seconds without one after which the holder counts as dead
+PATIENCE = 1.0  # seconds between two looks at a lock that is waited for
 
 
 def _holder() -> dict[str, Any]:
@@ -82,38 +84,57 @@ def _take(path: Path) -> bool:
     return True
 
 
-def _clear_stale(path: Path) -> None:
-    """Remove a dead holder's lock, one process at a time; LockedError while the holder may be alive."""
+def _clear_stale(path: Path) -> str:
+    """Remove a dead holder's lock, one process at a time; who holds it while the holder may be alive."""
     with path.with_suffix(".guard").open("w") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)
         holder = read_holder(path)
         if holder is None:
-            return
+            return ""
         who = f"{holder['host']} process {holder['pid']}"
         if holder.get("job"):
             who += f" job {holder['job']}"
         try:
             reason = _gone(path, holder)
         except FileNotFoundError:  # released meanwhile
-            return
+            return ""
         if not reason:
-            raise LockedError(
-                f"{path.stem} is being computed by {who} since {holder['since']}: wait for it or"
-                f" end it (a dead holder is taken over after {STALE:.0f} s)"
-            )
+            return f"{who} since {holder['since']}"
         path.unlink()
         log(f"took over the lock of {who}: {reason}")
+        return ""
+
+
+def _patiently(name: str, who: str, before: str) -> None:
+    """Wait a moment, with a line when the holder is another than `before`."""
+    if who != before:
+        log(
+            f"{name}: waiting for {who} (a dead holder is taken over, after {STALE:.0f} s at the latest)"
+        )
+    time.sleep(PATIENCE)
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock at `path` within the block; LockedError (exit 5) when another live job does."""
+def locked(path: Path, wait: bool = False) -> Iterator[None]:
+    """Hold the lock at `path` within the block.
+
+    When another live job does, LockedError (exit 5), or `wait` until it has ended.
+    """
     if rank() > 0:  # the first of several processes holds it for all
         yield
         return
     path.parent.mkdir(parents=True, exist_ok=True)
+    before = ""
     while not _take(path):
-        _clear_stale(path)
+        if not (who := _clear_stale(path)):
+            continue
+        if not wait:
+            raise LockedError(
+                f"{path.stem} is being computed by {who}: wait for it or end it"
+                f" (a dead holder is taken over after {STALE:.0f} s)"
+            )
+        _patiently(path.stem.lstrip("."), who, before)
+        before = who
     done = threading.Event()
 
     def renew() -> None:

@@ -5,11 +5,9 @@
 <root>/<name>/manifest.json                 counts, classes, sizes, digests
 """
 
-import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -19,7 +17,8 @@ import numpy as np
 
 from patchvae.data.manifest import FORMAT, check_files, describe, read_manifest, write_manifest
 from patchvae.data.writer import SPLITS, Writer
-from patchvae.errors import ConfigError, DataError, LockedError
+from patchvae.errors import ConfigError, DataError
+from patchvae.lock import locked
 from patchvae.registry import DATASETS, Dataset, lookup
 
 SUBSET_SEED = 20_201
@@ -121,28 +120,48 @@ def prepare(
 ) -> dict[str, Any]:
     """Import a dataset into `<root>/<name>` and return its manifest; a valid one is left alone.
 
+    Where another process prepares the same dataset this one waits and finds it prepared.
     The dataset's module fills a partial folder beside it by `prepare_into(facts, source, writer,
     **options)`; the folder takes its final name once all is checked and on disk. `source` is where
     the original files are, by default `<root>/downloads/<name>`. DataError when the files are not
-    the published ones, LockedError when another process is preparing the same dataset.
+    the published ones.
     """
     facts, root, report = _facts(dataset), root or data_root(), report or (lambda line: None)
-    root.mkdir(parents=True, exist_ok=True)
-    with _lock(root, facts.name):
-        if (root / facts.name).exists():
-            try:
-                manifest = _open(facts, root, full=False).manifest
-                report(f"{facts.name}: already prepared")
-                return manifest
-            except DataError as error:
-                report(f"{error} (doing so now)")
-        folder = _partial(facts, root)
-        writer = Writer(facts, folder, root / "downloads" / facts.name, report)
-        import_module(facts.import_path).prepare_into(facts, source, writer, **options)
-        _finish(writer)
-        _replace(folder, root / facts.name)
-        report(f"{facts.name}: prepared in {root / facts.name}")
+    if (manifest := _ready(facts, root)) is None:  # looked at first: it may be a read-only folder
+        root.mkdir(parents=True, exist_ok=True)
+        with locked(root / f".{facts.name}.lock", wait=True):
+            if (manifest := _ready(facts, root, report)) is None:
+                return _import(facts, source, root, report, options)
+    report(f"{facts.name}: already prepared")
+    return manifest
+
+
+def _ready(
+    facts: Dataset, root: Path, report: Callable[[str], None] | None = None
+) -> dict[str, Any] | None:
+    """The manifest of a valid preparation; `report` gets a line about a damaged one."""
+    try:
         return _open(facts, root, full=False).manifest
+    except DataError as error:
+        if report is not None and (root / facts.name).exists():
+            report(f"{error} (doing so now)")
+        return None
+
+
+def _import(
+    facts: Dataset,
+    source: Path | None,
+    root: Path,
+    report: Callable[[str], None],
+    options: dict[str, Any],
+) -> dict[str, Any]:
+    folder = _partial(facts, root)
+    writer = Writer(facts, folder, root / "downloads" / facts.name, report)
+    import_module(facts.import_path).prepare_into(facts, source, writer, **options)
+    _finish(writer)
+    _replace(folder, root / facts.name)
+    report(f"{facts.name}: prepared in {root / facts.name}")
+    return _open(facts, root, full=False).manifest
 
 
 def _facts(dataset: str | Dataset) -> Dataset:
@@ -217,16 +236,3 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-@contextmanager
-def _lock(root: Path, name: str) -> Iterator[None]:
-    """Held while preparing; the system frees it when the process ends, however it ends."""
-    with (root / f".{name}.lock").open("w") as f:
-        try:
-            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise LockedError(
-                f"another process is preparing '{name}' under {root}: wait for it, then run again"
-            ) from None
-        yield

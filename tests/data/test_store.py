@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,12 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mini import MINI
+from small_study import REPO
 
 from patchvae.data import manifest, store
 from patchvae.data.writer import Writer
-from patchvae.errors import ConfigError, DataError, LockedError
+from patchvae.errors import ConfigError, DataError
 
-# prepares MINI, and stops in the middle until it is killed
+# prepares MINI, and waits in the middle until it is killed or there is a file `go`
 HALF_WAY = """
 import sys, time
 from pathlib import Path
@@ -25,7 +27,8 @@ from patchvae.registry import Dataset
 
 def report(line):
     print(line, flush=True)
-    time.sleep(60)
+    while not (Path(sys.argv[1]) / "go").exists():
+        time.sleep(0.01)
 
 facts = Dataset("mini", "Mini", 32, 10, 200, 40, module="parts")
 store.prepare(facts, root=Path(sys.argv[1]), report=report)
@@ -135,24 +138,59 @@ def test_large_files_are_sampled_at_once_and_verified_wholly(
         store.open_dataset(MINI, mini_root)
 
 
-def test_a_killed_preparation_leaves_nothing_and_two_at_once_are_refused(
-    mini_once: Path, tmp_path: Path
-) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", HALF_WAY, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    )
+def start_preparing(root: Path) -> "subprocess.Popen[str]":
+    """A process of its own that prepares MINI."""
+    return subprocess.Popen(
+        [sys.executable, "-u", "-c", HALF_WAY, str(root)],
+        env={**os.environ, "PYTHONPATH": str(REPO)},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+
+
+def said(process: "subprocess.Popen[str]", words: str) -> str:
+    """The process's next line, which holds the words."""
     assert process.stdout is not None
-    assert "200 train images drawn" in process.stdout.readline()
-    with pytest.raises(LockedError, match="another process is preparing 'mini'"):
-        store.prepare(MINI, root=tmp_path)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert (tmp_path / ".mini.partial/train.npy").exists()
+    line = process.stdout.readline()
+    assert words in line, line + process.stdout.read()
+    return line
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_the_second_preparation_waits_for_the_first_and_takes_over_when_it_is_killed(
+    killed: bool, mini_once: Path, tmp_path: Path
+) -> None:
+    first = start_preparing(tmp_path)
+    said(first, "200 train images drawn")
+    second = start_preparing(tmp_path)
+    line = said(second, "mini: waiting for ")
+    assert f"{socket.gethostname()} process {first.pid} since 20" in line
     with pytest.raises(DataError, match="is not prepared"):
         store.open_dataset(MINI, tmp_path)
-    digest = store.prepare(MINI, root=tmp_path)["digest"]
-    assert digest == store.open_dataset(MINI, mini_once).digest
-    assert {path.name for path in tmp_path.iterdir()} == {"mini", ".mini.lock"}
+    if killed:
+        first.kill()
+        first.wait()
+        said(second, f"took over the lock of {socket.gethostname()} process {first.pid}: process")
+        said(second, "200 train images drawn")
+    (tmp_path / "go").touch()
+    output, _ = second.communicate(timeout=60)
+    first.communicate(timeout=60)
+    assert second.returncode == 0
+    assert first.returncode == (-signal.SIGKILL if killed else 0)
+    assert ("mini: already prepared" in output) is not killed
+    assert store.open_dataset(MINI, tmp_path).digest == store.open_dataset(MINI, mini_once).digest
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"mini", "go", ".mini.guard"}
+
+
+def test_what_is_prepared_is_found_in_a_folder_that_cannot_be_written_to(mini_once: Path) -> None:
+    before = set(mini_once.iterdir())
+    lock = mini_once / ".mini.lock"
+    lock.mkdir()  # nobody, not even root, could write the lock
+    try:
+        assert store.prepare(MINI, root=mini_once)["dataset"] == "mini"
+    finally:
+        lock.rmdir()
+    assert set(mini_once.iterdir()) == before
 
 
 def test_wrong_counts_classes_sizes_and_labels(tmp_path: Path) -> None:
