@@ -1,9 +1,33 @@
-"""`python -m patchvae`."""
+"""`python -m patchvae`, the form in which the rules call: starts and ends fast.
 
-from patchvae.cli import main
-from patchvae.runtime import ignore_stops
+Importing PyTorch makes so many objects that collecting garbage among them costs 0.1 s, and taking them all
+apart at the end 0.9 s, in every one of a study's jobs.
+"""
+
+import atexit
+import gc
+import os
+import sys
+
+gc.set_threshold(50_000)
+
+from patchvae.cli import main  # noqa: E402
+from patchvae.runtime import ignore_stops  # noqa: E402
+
+
+def leave(code: int) -> None:
+    """End the process once everything is written and every exit function has run."""
+    ignore_stops()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
 
 try:
     main()
+except SystemExit as end:
+    leave(end.code if isinstance(end.code, int) else int(end.code is not None))
 finally:
     ignore_stops()
+leave(0)
