@@ -10,19 +10,12 @@ from matplotlib.ticker import NullLocator
 
 from patchvae import paths
 from patchvae.figures.canvas import axes_grid, hide_unused, new_figure
-from patchvae.figures.catalogue import SWEEPS, Target
+from patchvae.figures.catalogue import SWEEPS, SYMBOLS, Target
 from patchvae.figures.inputs import figure_cells
 from patchvae.paper.published import SWEPT, accuracy
 from patchvae.registry import DATASETS
 from patchvae.report.cells import read_cell
 from patchvae.runtime import Options
-
-SYMBOLS = {
-    "num_parts": "$N$",
-    "part_dim": "$d_p$",
-    "prior_vis": r"$z_{\mathrm{vis}}^{\mathrm{prior}}$",
-    "beta_vis": r"$\beta_{\mathrm{vis}}$",
-}
 
 
 @dataclass(frozen=True)

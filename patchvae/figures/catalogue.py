@@ -18,6 +18,12 @@ from patchvae.runs import Run
 FORMATS = ("pdf", "png")
 STYLE = Path(__file__).with_name("style.mplstyle")
 SWEEPS = ("table3", "table4", "table5")
+SYMBOLS = {
+    "num_parts": "$N$",
+    "part_dim": "$d_p$",
+    "prior_vis": r"$z_{\mathrm{vis}}^{\mathrm{prior}}$",
+    "beta_vis": r"$\beta_{\mathrm{vis}}$",
+}
 PART_DATASETS = ("parts32", "parts64")  # the places of the true parts are known
 
 

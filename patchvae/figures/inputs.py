@@ -4,7 +4,7 @@ from pathlib import Path
 
 from patchvae import paths
 from patchvae.config import load_study
-from patchvae.figures.catalogue import SWEEPS, Target, part_datasets
+from patchvae.figures.catalogue import SWEEPS, SYMBOLS, Target, part_datasets
 from patchvae.registry import ARCHITECTURES, DATASETS, MODELS
 from patchvae.runs import Run, variant_of
 from patchvae.specs import Cell, load_table
@@ -44,13 +44,23 @@ def trained_runs(study_name: str, dataset: str) -> dict[str, list[Run]]:
     }
 
 
-def part_runs(study: str, dataset: str) -> dict[str, list[Run]]:
-    """`model_runs` of the models that have parts."""
-    return {
-        model: runs
-        for model, runs in model_runs(study, dataset).items()
-        if MODELS[model].architecture == "patchvae"
-    }
+def part_runs(study_name: str, dataset: str) -> dict[str, list[Run]]:
+    """The runs that have parts, by name: those behind Table 1, and Table 3's sweeps of N and d_p."""
+    study = load_study(study_name)
+    cells = [
+        cell
+        for table in ("table1", "table3")
+        if table in study.tables
+        for cell in load_table(study_name, table).cells()
+        if cell.dataset == dataset and MODELS[cell.row.model].architecture == "patchvae"
+    ]
+    found: dict[str, list[Run]] = {}
+    for cell in cells:
+        runs = [probe.run for probe in cell.probes()]
+        if runs not in found.values():
+            swept = [f"{SYMBOLS[key]} = {value}" for key, value in cell.row.overrides.items()]
+            found[", ".join([MODELS[cell.row.model].title, *swept])] = runs
+    return found
 
 
 def figure_cells(study_name: str, figure: str) -> list[Cell]:

@@ -1,7 +1,7 @@
 """Trained networks and the images they are shown, for the figures that need them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from patchvae.models.patchvae import PatchVAE
 from patchvae.results import read_result
 from patchvae.runs import PretrainConfig, Run, resolve_run
 from patchvae.runtime import Options, pick_device
+from patchvae.seeds import derive_seed
 
 BATCH = 256
 
@@ -53,9 +54,39 @@ def load_trained(run: Run, options: Options) -> Trained:
             f"{run.name} was pretrained on other images than the dataset now prepared:"
             " run its pretraining again"
         )
+    weights = load_weights(run.pretrain / paths.MODEL)
+    return Trained(config, _network(config, weights, device), data, device)
+
+
+def _network(
+    config: PretrainConfig, weights: dict[str, Tensor] | None, device: torch.device
+) -> Unsupervised:
+    """A run's network with these weights, or as initialised."""
+    torch.manual_seed(derive_seed(config.run.seed, "init"))
     model = build(config)
-    model.load_state_dict(load_weights(run.pretrain / paths.MODEL))
-    return Trained(config, unwrap(model).to(device).eval(), data, device)
+    if weights is not None:
+        model.load_state_dict(weights)
+    return unwrap(model).to(device).eval()
+
+
+def over_training(trained: Trained) -> Iterator[tuple[int, Trained]]:
+    """The network after 0 epochs, at each snapshot and at the end, one in memory beside the last."""
+    from safetensors import safe_open
+
+    config = trained.config
+    assert config.pretrain is not None
+    yield 0, replace(trained, model=_network(config, None, trained.device))
+    with safe_open(config.run.pretrain / paths.SNAPSHOTS, "pt") as file:
+        names = list(file.keys())
+        for epoch in sorted({int(name.split("/")[0].removeprefix("epoch")) for name in names}):
+            prefix = f"epoch{epoch}/"
+            weights = {
+                name.removeprefix(prefix): file.get_tensor(name)
+                for name in names
+                if name.startswith(prefix)
+            }
+            yield epoch, replace(trained, model=_network(config, weights, trained.device))
+    yield config.pretrain.epochs, trained
 
 
 def unwrap(model: Unsupervised) -> Unsupervised:

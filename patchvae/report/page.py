@@ -20,6 +20,7 @@ from patchvae.registry import DATASETS
 from patchvae.report.claims import FAILS, HOLDS, SO_FAR, UNTESTABLE
 from patchvae.report.compare import Comparison, Row, compare_study
 from patchvae.report.compare_views import sign
+from patchvae.report.markup import html
 from patchvae.report.protocol import show
 from patchvae.results import read_result, write_text
 from patchvae.specs import Cell, load_table
@@ -252,26 +253,6 @@ def _origins(metrics: dict[str, Any]) -> dict[str, str]:
         "device": f"{made['device']}, {made['threads']} thread(s), {made['host']['cpu']}",
         "dataset": f"{metrics['run'].split('/')[1]} {metrics['data_digest'][:12]}",
     }
-
-
-SYMBOLS = {r"\beta": "β", r"\%": "%", r"\mathrm": "", r"\times": "×", r"\phi": "φ"}
-
-
-def html(text: str) -> Any:
-    """LaTeX of labels and captions as HTML: `$z_{a}^{b}$` becomes z with sub- and superscript."""
-    import markupsafe
-
-    escaped = str(markupsafe.escape(text))
-    for symbol, character in SYMBOLS.items():
-        escaped = escaped.replace(symbol, character)
-    return markupsafe.Markup(re.sub(r"\$(.*?)\$", lambda m: _math(m[1]), escaped))
-
-
-def _math(formula: str) -> str:
-    for mark, tag in (("_", "sub"), (r"\^", "sup")):
-        pattern = mark + r"(?:\{+([^{}]*)\}+|(\w))"
-        formula = re.sub(pattern, rf"<{tag}>\1\2</{tag}>", formula)
-    return f"<i>{formula}</i>"
 
 
 def render(values: dict[str, Any]) -> str:

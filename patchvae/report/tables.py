@@ -1,4 +1,4 @@
-"""Tables as LaTeX, Markdown and csv, from cells (Tables 1-5) or from modules (Tables 6-10)."""
+"""Tables as LaTeX, Markdown, HTML and csv, from cells (Tables 1-5) or from modules (Tables 6-10)."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from patchvae.paper.published import CellKey
 from patchvae.paper.readings import readings_of
 from patchvae.registry import DATASETS
 from patchvae.report.cells import read_cell, refuse_mixtures, summarise
+from patchvae.report.table_pages import accuracy_page, architecture_page
 from patchvae.results import write_text
 from patchvae.specs import Cell, Row, Table, load_table
 
@@ -40,16 +41,16 @@ def table_names(study: str) -> list[str]:
 
 
 def write_table(study: str, name: str, partial: bool = False) -> list[Path]:
-    """Write a table's .tex, .csv and .md; with `partial` also when cells are missing."""
+    """Write a table's .tex, .csv, .md and .html; with `partial` also when cells are missing."""
     if name in ARCHITECTURE_TABLES:
         content = _architecture(study, name)
     else:
         table = load_table(study, name)
         content = _accuracy(table, _documents(table, partial))
     written = []
-    for suffix in paths.TABLE_FORMATS:
+    for suffix, text in content.items():
         path = paths.table(study, name, suffix)
-        write_text(path, content[suffix])
+        write_text(path, text)
         written.append(path)
     return written
 
@@ -185,6 +186,7 @@ def _accuracy(table: Table, documents: dict[str, dict[str, Any]]) -> dict[str, s
     return {
         "tex": _render("accuracy.tex.j2", context),
         "md": _render("accuracy.md.j2", context),
+        "html": accuracy_page(context),
         "csv": _csv(table, documents),
     }
 
@@ -236,6 +238,7 @@ def _architecture(study: str, name: str) -> dict[str, str]:
     return {
         "tex": _render("architecture.tex.j2", context),
         "md": _render("architecture.md.j2", context),
+        "html": architecture_page(context),
         "csv": str(pd.DataFrame(records).to_csv(index=False, lineterminator="\n")),
     }
 

@@ -22,13 +22,15 @@ datasets:
   parts32: {train: 120, test: 40}
 protocol:
   model: {latent_dim: 8, num_parts: 6, part_dim: 2}
-  pretrain: {epochs: 2, batch_size: 40, lr: 1.0e-3}
+  pretrain: {epochs: 2, batch_size: 40, lr: 1.0e-3, snapshots: 1}
 tables:
   table1:
     datasets: [parts32]
     without: [beta-vae-lw, beta-vae-gan, beta-vae-gan-lw, patchvae-lw, patchvae-gan, bigan, imagenet-pretrained]
     extra: [{model: random, reference: true}]
-  table3: {datasets: [parts32]}
+  table3:
+    datasets: [parts32]
+    without: [num_parts=4, num_parts=16, num_parts=32, num_parts=64, part_dim=6, part_dim=9]
   table5: {datasets: [parts32]}
 """
 
@@ -66,7 +68,7 @@ def write_cells() -> Callable[..., None]:
 @pytest.fixture(scope="package")
 def trained(tmp_path_factory: pytest.TempPathFactory, parts_root: Path) -> tuple[Path, Options]:
     """A folder in which the study `small` has its Table 1 runs trained and its cells written."""
-    from patchvae.figures.inputs import model_runs
+    from patchvae.figures.inputs import model_runs, part_runs
     from patchvae.pretrain import pretrain
     from patchvae.runs import resolve_run
 
@@ -77,8 +79,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory, parts_root: Path) -> tuple
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         forget_configs()
-        for runs in model_runs("small", "parts32").values():
-            pretrain(resolve_run(runs[0]), options)
+        runs = [*model_runs("small", "parts32").values(), *part_runs("small", "parts32").values()]
+        for run in dict.fromkeys(seeds[0] for seeds in runs):
+            pretrain(resolve_run(run), options)
         for name in ("table1", "table3", "table5"):
             make_cells(specs.load_table("small", name).cells())
     forget_configs()

@@ -1,15 +1,15 @@
-"""Figure 2 shows the patches where the probabilities peak, and discovery is measured as it says."""
+"""Figure 2 shows the patches where the probabilities peak."""
 
 import numpy as np
 import pytest
 import torch
 
 from patchvae.data.tensors import scale
-from patchvae.figures import discovery, figure2
+from patchvae.figures import figure2
 from patchvae.figures.catalogue import FIGURES, Target
 from patchvae.figures.inputs import default_run
 from patchvae.figures.networks import load_parts
-from patchvae.figures.patches import all_patches, corners, patch_side
+from patchvae.figures.patches import corners, patch_side
 from patchvae.runtime import Options
 
 RNG = np.random.default_rng(0)
@@ -86,81 +86,3 @@ def test_the_csv_lists_what_was_kept(studio: Options) -> None:
     assert path.as_posix() == "figures/small/figure2.csv"
     assert len(lines) == 1 + 6 * figure2.KEPT
     assert sum(line.endswith(",1") for line in lines) == 6 * figure2.SHOWN
-
-
-def test_average_precision_by_hand() -> None:
-    # descending scores: hit, miss, hit, miss -> (1/1 + 2/3) / 2
-    scores = np.array([[0.9, 0.8, 0.7, 0.1], [0.1, 0.7, 0.8, 0.9]])
-    truth = np.array([[True, False, True, False]])
-    np.testing.assert_allclose(
-        discovery.average_precision(scores, truth), [[(1 + 2 / 3) / 2], [(1 / 2 + 2 / 4) / 2]]
-    )
-
-
-def test_a_constant_ranking_of_many_cells_has_the_precision_of_chance() -> None:
-    truth = RNG.random((1, 20_000)) < 0.2
-    ap = discovery.average_precision(RNG.random((1, 20_000)), truth)
-    assert ap[0, 0] == pytest.approx(0.2, abs=0.01)
-
-
-def test_matching_recovers_a_permutation_of_perfect_maps() -> None:
-    truth = RNG.random((60, 5, 16)) < 0.3
-    order = [3, 0, 6, 2, 5]
-    maps = RNG.random((60, 7, 16)) / 2
-    maps[:, order] += truth
-    score = discovery.evaluate("parts32", "m", 0, maps, truth)
-    assert score.part == order
-    assert score.ap == [1.0] * 5
-    assert score.chance == pytest.approx(truth.mean(), abs=0.08)
-
-
-def test_matching_is_one_to_one_not_greedy() -> None:
-    ap = np.array([[0.9, 0.8], [0.7, 0.1]])
-    assert discovery.match(ap) == ([1, 0], [0.7, 0.8])
-
-
-def test_a_kind_without_a_part_left_has_no_precision() -> None:
-    assert discovery.match(np.array([[0.2, 0.9, 0.3]])) == ([-1, 0, -1], [0.0, 0.9, 0.0])
-
-
-def test_true_cells_of_one_part() -> None:
-    # kind 2 around the corner that four cells share, and an empty slot at the origin
-    places = np.zeros((1, 2, 5), np.float32)
-    places[0, 0] = [2, 15.5, 15.5, 6, 0]
-    places[0, 1, 0] = -1
-    cells = discovery.true_cells(places, 32, 8)
-    assert cells.shape == (1, 5, 16)
-    assert np.flatnonzero(cells[0, 2]).tolist() == [5, 6, 9, 10]
-    assert cells.sum() == 4
-    places[0, 0, 1:4] = [1, 30, 0.5]  # smaller than a cell: the cell of its centre
-    assert np.flatnonzero(discovery.true_cells(places, 32, 8)[0, 2]).tolist() == [3]
-
-
-def test_discovery_measures_every_method(studio: Options) -> None:
-    target = Target("small", FIGURES["discovery"])
-    data = discovery.compute(target, studio)
-    assert [s.method for s in data.scores] == [
-        discovery.UNTRAINED,
-        discovery.KMEANS,
-        "PatchVAE",
-        "PatchVAE-GAN + $L_w$",
-    ]
-    assert all(0 < score.mean < 1 and 0 < score.chance < 1 for score in data.scores)
-    tables = discovery.tabulate(data, target)
-    assert sorted(path.name for path in tables) == [
-        "discovery.csv",
-        "discovery.md",
-        "discovery.tex",
-    ]
-    first = f"{100 * data.scores[2].ap[0]:.1f}"
-    markdown = next(text for path, text in tables.items() if path.suffix == ".md")
-    assert f"| Parts-32 | PatchVAE | {first} |" in markdown
-
-
-def test_kmeans_separates_two_textures() -> None:
-    images = np.zeros((4, 32, 32, 3), np.uint8)
-    images[:, :, 16:] = 255
-    patches = all_patches(images, 8)
-    assert patches.shape == (4, 16, 12 * 12 * 3)
-    assert patches[:, 0].max() == 0
-    assert patches[:, 3].min() == 1

@@ -46,7 +46,7 @@ def paper(tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.mark.parametrize("name", ["table1", "table3", "table6", "table9", "table10"])
-@pytest.mark.parametrize("suffix", ["tex", "md", "csv"])
+@pytest.mark.parametrize("suffix", ["tex", "md", "html", "csv"])
 def test_tables_are_the_golden_ones(paper, name, suffix):
     made = (paper / "tables" / f"{name}.{suffix}").read_text()
     golden = GOLDEN / f"{name}.{suffix}"

@@ -167,13 +167,19 @@ def products_of(study):
 
 
 def table_outputs(study, caption):
-    """A table's three files, the Markdown one in Snakemake's report; no study means the paper's."""
+    """A table's four files, the HTML one in Snakemake's report; no study means the paper's."""
     base = f"tables/{study}/{{table}}" if study else "tables/{table}"
     shown = report(
-        f"{base}.md",
+        f"{base}.html",
         caption=f"../report/{caption}.rst",
         category="Tables",
         subcategory=study or paths.MAIN_STUDY,
-        labels={"table": "{table}"},
+        labels={"table": table_label},
     )
-    return [f"{base}.tex", f"{base}.csv", shown]
+    return [f"{base}.{suffix}" for suffix in paths.TABLE_FORMATS] + [shown]
+
+
+def table_label(wildcards):
+    """`Table 1`; a figure space before one digit, since the report sorts labels as text."""
+    number = wildcards.table.removeprefix("table")
+    return f"Table {number:\u2007>2}"

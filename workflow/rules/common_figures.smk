@@ -2,6 +2,7 @@
 
 from patchvae.figures.catalogue import FIGURES, FORMATS, STYLE, Target, figure_names
 from patchvae.figures.inputs import default_run, input_files
+from patchvae.report.table_pages import TABLE_PAGE
 from patchvae.results import sha256_file
 
 # figures drawn together -> what else they write
@@ -14,7 +15,8 @@ FIGURE_GROUPS = {
     ("heatmap",): [],
     ("scatter",): [],
     ("discovery",): [
-        f"tables/{{study}}/discovery.{suffix}" for suffix in paths.TABLE_FORMATS
+        f"tables/{{study}}/discovery.{suffix}"
+        for suffix in (*paths.TABLE_FORMATS, "html")
     ],
 }
 IN_STUDY = {"category": "Figures", "subcategory": "{study}"}
@@ -41,9 +43,20 @@ def figure_outputs(names, others, study, **shelf):
             **shelf,
         )
         found += [f"{base}.pdf", png]
-    return found + [
-        other.replace("{study}/", f"{study}/" if study else "") for other in others
-    ]
+    for other in others:
+        path = other.replace("{study}/", f"{study}/" if study else "")
+        found.append(discovery_table(path, **shelf) if path.endswith("html") else path)
+    return found
+
+
+def discovery_table(path, **shelf):
+    """The one table that a figure writes, in Snakemake's report beside the others."""
+    return report(
+        path,
+        caption="../report/discovery.rst",
+        labels={"table": "Part discovery"},
+        **{**shelf, "category": "Tables"},
+    )
 
 
 def figure_inputs(names):
@@ -56,9 +69,10 @@ def figure_inputs(names):
 
 
 def figure_sources(names):
-    """Code and style behind some figures."""
+    """Code, style and templates behind some figures."""
     modules = [sources.source_digest(FIGURES[name].module) for name in names]
-    return [sha256_file(STYLE), *modules]
+    pages = [TABLE_PAGE] if "discovery" in names else []
+    return [sha256_file(path) for path in (STYLE, *pages)] + modules
 
 
 @clear

@@ -15,7 +15,7 @@ rule report_page:
             caption="../report/page.rst",
             category="Report",
             subcategory="{study}",
-            labels={"page": "everything"},
+            labels={"page": "everything on one page"},
         ),
     log:
         "logs/{study}/report.log",

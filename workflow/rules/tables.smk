@@ -84,7 +84,14 @@ rule comparison:
     input:
         study_cells,
     output:
-        multiext("results/{study}/comparison", ".csv", ".md", ".html"),
+        multiext("results/{study}/comparison", ".csv", ".md"),
+        report(
+            "results/{study}/comparison.html",
+            caption="../report/comparison.rst",
+            category="Report",
+            subcategory="{study}",
+            labels={"page": "the paper's numbers and claims against ours"},
+        ),
     log:
         "logs/{study}/comparison.log",
     localrule: True
