@@ -8,9 +8,15 @@ Running this prints the tables of one device again, as they stand in that file:
 Each rate is the slowest, the median and the fastest of `--repeat` timings of `--steps` steps with the
 paper's networks, after one step of warming up. On a CPU the process's own CPU time counts, so that other
 work on the machine matters little; on a GPU the wall time does.
+
+    python benchmarks/throughput.py --device cuda --sizes 32 --batch 128 --steps 50 --packing 1 2 4
+
+prints instead what so many PatchVAE pretrainings at a time on that one device get done together, by wall
+time, as a multiple of what one does alone: the line `packing` of that file.
 """
 
 import argparse
+import multiprocessing
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -137,6 +143,44 @@ def measure(options: argparse.Namespace, device: torch.device) -> dict[str, Any]
     return found
 
 
+def _beside(options: argparse.Namespace, barrier: Any, rates_of_all: Any) -> None:
+    """One of several trainings at a time: its rate in each timing goes into the queue."""
+    torch.set_num_threads(1)
+    device, size = torch.device(options.device), options.sizes[0]
+    step, _ = pretraining(size, "patchvae", random_images(options.batch, size, device))
+    step()
+    found = []
+    for _ in range(options.repeat):
+        barrier.wait()
+        begun = time.perf_counter()
+        for _ in range(options.steps):
+            step()  # reads its loss on the host, so it ends when the device is done
+        found.append(options.batch * options.steps / (time.perf_counter() - begun))
+    rates_of_all.put(found)
+
+
+def together(options: argparse.Namespace, runs: int) -> float:
+    """Images a second of `runs` trainings at a time, in all: the median of the timings."""
+    spawn = multiprocessing.get_context("spawn")
+    barrier, queue = spawn.Barrier(runs, timeout=300), spawn.Queue()
+    workers = [spawn.Process(target=_beside, args=(options, barrier, queue)) for _ in range(runs)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    if any(worker.exitcode for worker in workers):
+        raise SystemExit(f"a training of {runs} at a time failed: see its error above")
+    timings = zip(*(queue.get() for _ in workers), strict=True)
+    return median(sum(timing) for timing in timings)
+
+
+def packing(options: argparse.Namespace) -> dict[str, dict[int, float]]:
+    """`packing` of throughput.yaml: trainings at a time -> their total rate, one alone being 1."""
+    alone = together(options, 1)
+    gains = {runs: together(options, runs) / alone for runs in options.packing if runs > 1}
+    return {"packing": {runs: round(gain, 2) for runs, gain in gains.items()}}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--device", default="cpu")
@@ -144,15 +188,15 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--packing", type=int, nargs="+", help="trainings at a time on the device")
     options = parser.parse_args()
     torch.set_num_threads(1)
     device = torch.device(options.device)
     name = torch.cuda.get_device_name() if device.type == "cuda" else provenance("")["host"]["cpu"]
     print(f"# {name}, torch {torch.__version__}, batches of {options.batch}, n = {options.repeat},")
     print(f"# {datetime.now(UTC).date()}")
-    print(
-        yaml.safe_dump(measure(options, device), default_flow_style=None, sort_keys=False), end=""
-    )
+    found = packing(options) if options.packing else measure(options, device)
+    print(yaml.safe_dump(found, default_flow_style=None, sort_keys=False), end="")
 
 
 if __name__ == "__main__":

@@ -332,8 +332,13 @@ def status(table: str | None, study: str) -> None:
 @click.argument("targets", nargs=-1, required=True)
 @click.option("--gpu", default="cpu", show_default=True, help="device: cpu or h100")
 @click.option("--gpus", type=click.IntRange(1), help="how many [1; with cpu all cores]")
+@click.option(
+    "--runs-per-gpu", type=click.IntRange(1), default=1, help="trainings at a time on a GPU"
+)
 @click.option("--budget", type=float, help="device hours: list the cells that fit")
-def forecast(targets: tuple[str, ...], gpu: str, gpus: int | None, budget: float | None) -> None:
+def forecast(
+    targets: tuple[str, ...], gpu: str, gpus: int | None, runs_per_gpu: int, budget: float | None
+) -> None:
     """Forecast what is left of TARGETS (studies, tables, cells, runs): jobs, hours, wall time, disk."""
     import os
 
@@ -343,7 +348,7 @@ def forecast(targets: tuple[str, ...], gpu: str, gpus: int | None, budget: float
     from patchvae.report.forecast_view import show, show_budget
 
     slots = gpus or (os.cpu_count() or 1 if gpu == "cpu" else 1)
-    found = report.forecast(targets, gpu, slots)
+    found = report.forecast(targets, gpu, slots, runs_per_gpu)
     show(found, Console())
     if budget is not None:
         show_budget(found, report.fit(found, budget), budget, Console())

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import median
 
+from patchvae.errors import ConfigError
 from patchvae.failures import PRETRAIN
 from patchvae.registry import DATASETS, MODELS
 from patchvae.report.jobs import CELL, PREPARE, PROBE, REPORT, TRAINED, Job, jobs_for, with_needs
@@ -54,7 +55,10 @@ class Check:
 
 @dataclass(frozen=True)
 class Forecast:
-    """The remaining jobs in an order that respects their needs, and an estimate for each where known."""
+    """The remaining jobs in an order that respects their needs, and an estimate for each where known.
+
+    An estimate is that of a training alone on its device; `runs_per_gpu` of them may share one.
+    """
 
     device: Device
     slots: int
@@ -64,6 +68,12 @@ class Forecast:
     disk: int
     checks: tuple[Check, ...]
     cells: tuple[Job, ...] = field(repr=False)
+    runs_per_gpu: int = 1
+
+    @property
+    def gain(self) -> float:
+        """Total rate of the trainings that share a device, one alone being 1: never more than was measured."""
+        return self.device.gain(self.runs_per_gpu) or 1.0
 
     @cached_property
     def unknown(self) -> list[Job]:
@@ -77,12 +87,17 @@ class Forecast:
     def hours(self, which: str = "seconds") -> float:
         """Device hours of all trainings; `which` is seconds, low or high."""
         trained = (self.estimates[job] for job in self.remaining if job.kind in TRAINED)
-        return sum(getattr(estimate, which) for estimate in trained) / 3600
+        return sum(getattr(estimate, which) for estimate in trained) / self.gain / 3600
 
     def wall(self, which: str = "seconds") -> float:
         """Seconds from start to end with `slots` devices or cores."""
-        seconds = {job: getattr(e, which) for job, e in self.estimates.items()}
-        return overhead("workflow") + makespan(self.remaining, seconds, self.slots, self._slotted)
+        shared = self.runs_per_gpu / self.gain  # how much longer a training takes beside others
+        seconds = {
+            job: getattr(e, which) * (shared if job.kind in TRAINED else 1)
+            for job, e in self.estimates.items()
+        }
+        slots = self.slots * self.runs_per_gpu
+        return overhead("workflow") + makespan(self.remaining, seconds, slots, self._slotted)
 
     @property
     def _slotted(self) -> tuple[str, ...] | None:
@@ -90,9 +105,18 @@ class Forecast:
         return None if self.device.name == "cpu" else TRAINED
 
 
-def forecast(targets: Sequence[str], device_name: str, slots: int) -> Forecast:
-    """Forecast what is left of targets on `slots` devices; ConfigError for an unknown target or device."""
+def forecast(
+    targets: Sequence[str], device_name: str, slots: int, runs_per_gpu: int = 1
+) -> Forecast:
+    """Forecast what is left of targets on `slots` devices, each shared by `runs_per_gpu` trainings.
+
+    ConfigError for an unknown target or device, and for cores that are to be shared.
+    """
     chosen, states = device(device_name), States()
+    if chosen.name == "cpu" and runs_per_gpu > 1:
+        raise ConfigError(
+            "trainings share GPUs, not cores: name a GPU (--gpu), or leave --runs-per-gpu out"
+        )
     jobs = with_needs(job for target in targets for job in jobs_for(target))
     found = {job: states.of(job) for job in jobs}
     recorded = Recorded(states, jobs, chosen)
@@ -107,6 +131,7 @@ def forecast(targets: Sequence[str], device_name: str, slots: int) -> Forecast:
         disk=sum(disk_bytes(job) for job in remaining),
         checks=tuple(_checks(recorded, chosen)),
         cells=tuple(job for job in remaining if job.kind == CELL),
+        runs_per_gpu=runs_per_gpu,
     )
 
 
@@ -128,7 +153,10 @@ def groups_of(job: Job) -> tuple[Group, Group]:
 
 
 class Recorded:
-    """What trainings of the present configuration took on a device, also with older code."""
+    """What trainings of the present configuration took on a device, also with older code.
+
+    One that shared its device counts as what it would have taken alone, where the gain was measured.
+    """
 
     def __init__(self, states: States, jobs: Iterable[Job], chosen: Device) -> None:
         self.seconds: dict[Job, float] = {}
@@ -137,9 +165,12 @@ class Recorded:
             result = states.result(job) if job.config is not None else None
             if job.config is None or result is None:
                 continue
-            made_here = chosen.match in str(result["provenance"].get("device", "")).lower()
-            if made_here and result["config_digest"] == job.config.digest:
-                self.seconds[job] = result["wall_seconds"]
+            provenance = result["provenance"]
+            made_here = chosen.match in str(provenance.get("device", "")).lower()
+            shared = provenance.get("runs_per_gpu", 1)
+            gain = chosen.gain(shared)
+            if made_here and gain and result["config_digest"] == job.config.digest:
+                self.seconds[job] = result["wall_seconds"] * gain / shared
                 for group in set(groups_of(job)):
                     self._groups.setdefault(group, []).append(job)
 
@@ -263,7 +294,8 @@ def fit(result: Forecast, budget: float) -> list[Choice]:
     A cell with a training whose time is not known is left out.
     """
     trained = [job for job in result.remaining if job.kind in TRAINED]
-    costs = {j: result.estimates[j].seconds / 3600 for j in trained if j in result.estimates}
+    estimates = result.estimates
+    costs = {j: estimates[j].seconds / result.gain / 3600 for j in trained if j in estimates}
     untimed = set(trained) - costs.keys()
     needed = {cell: with_needs([cell]) for cell in result.cells}
     chains = {

@@ -41,9 +41,22 @@ def _hours(result: Forecast) -> list[str]:
         f"Wall time on {slots}: {_duration(result.wall())}"
         f" ({_duration(result.wall('low'))} to {_duration(result.wall('high'))})",
     ]
+    if result.runs_per_gpu > 1:
+        found.append(_sharing(result))
     if result.unknown:
         found.append(f"Not in the wall time, since never measured: {_kinds(result.unknown)}")
     return found
+
+
+def _sharing(result: Forecast) -> str:
+    """What trainings that share a GPU gain, or that nobody measured it."""
+    together = f"{result.runs_per_gpu} trainings at a time on a GPU"
+    if result.device.gain(result.runs_per_gpu) is None:
+        return (
+            f"{together}: never measured on '{result.device.name}', so counted as no faster than one after the"
+            f" other; measure it with benchmarks/throughput.py --packing 1 {result.runs_per_gpu}"
+        )
+    return f"{together}: {result.gain:.2f} times the rate of one, measured"
 
 
 def _grounds(result: Forecast) -> list[str]:

@@ -1,7 +1,7 @@
 """What devices do, as measured: images a second, the seconds around a job's work, bytes that it leaves."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -41,6 +41,13 @@ class Device:
     prefix: Rates
     train: Rates
     evaluate: Rates
+    packing: Mapping[int, float] = field(
+        default_factory=dict
+    )  # runs at once -> their total rate, one = 1
+
+    def gain(self, runs: int) -> float | None:
+        """What so many trainings side by side get done, one alone being 1; None where not measured."""
+        return 1.0 if runs == 1 else self.packing.get(runs)
 
     def seconds(self, config: PretrainConfig | ProbeConfig) -> Seconds | None:
         """Fastest, typical and slowest seconds by the job's own clock; None where no rate is known."""

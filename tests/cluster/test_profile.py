@@ -7,12 +7,14 @@ import csv
 import json
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from checkout import Checkout
+from checkout import REPO, Checkout
 from head import Head, make_checkout, wait_for_states
 from slurm_commands import Slurm
 
@@ -99,6 +101,29 @@ def assert_same_training(ours: Checkout, undisturbed: Checkout) -> None:
     assert contents(ours.folder, pattern) == contents(undisturbed.folder, pattern)
     assert history(ours.folder) == history(undisturbed.folder)
     assert not list(ours.folder.glob("results/*/state/**/*.pt"))
+
+
+def submit_packed(slurm: Slurm, checkout: Checkout, *targets: str) -> str:
+    """The id of a preemptible job that makes targets by two trainings at a time (docs/cluster.md)."""
+    path = f"{Path(sys.executable).parent}:{checkout.env['PATH']}"
+    command = (
+        "sbatch",
+        "--parsable",
+        "-p",
+        "preempt",
+        "--cpus-per-task=2",
+        "--mem=8000",
+        "-t",
+        "60",
+    )
+    script = str(REPO / "scripts" / "slurm-packed.sh")
+    done = subprocess.run(
+        [*command, "--output=packed.log", script, *targets], cwd=checkout.folder, text=True,
+        env={**checkout.env, "PATH": path, "PATCHVAE_RUNS_PER_GPU": "2"}, capture_output=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    slurm.submitted.append(job := done.stdout.strip())
+    return job
 
 
 def test_two_gpu_jobs_get_different_devices_and_a_third_waits(slurm: Slurm, tmp_path: Path) -> None:
@@ -209,6 +234,35 @@ def test_a_preempted_pretraining_ends_as_if_undisturbed(
     assert "stopped by SIGTERM with its state saved" in head.text()
     assert_resumed(checkout)
     assert_same_training(checkout, local)
+
+
+def test_two_trainings_share_the_gpu_of_one_job_and_resume_after_preemption(
+    slurm: Slurm, checkout: Checkout, local: Checkout, tmp_path: Path
+) -> None:
+    checkout.edit(
+        "workflow/rules/pretrain.smk", '"exec ', '"echo $CUDA_VISIBLE_DEVICES >> devices; exec '
+    )
+    job = submit_packed(slurm, checkout, f"{LONG}/metrics.json", TABLE)
+    wait_for_states(checkout.folder)
+    slurm.submit("sleep 1", tmp_path / "high.log", "--partition=gpu", "--gpus=2", "--mem=100")
+    slurm.wait(job, "PENDING", "COMPLETED")
+    asked = slurm.command("scontrol", "show", "job", job)
+    assert re.search(r"TresPerJob=gres.gpu:1\b", asked)
+    assert re.search(r"NumCPUs=2\b", asked)
+    ended = slurm.wait(job, "COMPLETED", "FAILED", seconds=300)
+    assert (ended.state, ended.restarts) == ("COMPLETED", 1), (
+        checkout.folder / "packed.log"
+    ).read_text()
+
+    assert_resumed(checkout)
+    assert_same_training(checkout, local)
+    for pattern in ("tables/tiny/*", "results/tiny/runs/**/predictions.npz"):
+        assert contents(checkout.folder, pattern) == contents(local.folder, pattern)
+    spans = sorted(times(path) for path in checkout.folder.glob("results/*/runs/**/metrics.json"))
+    assert any(begun < ended for (_, ended), (begun, _) in pairwise(spans)), spans
+    assert len(set((checkout.folder / "devices").read_text().split())) <= 2  # one a start
+    (run,) = checkout.folder.glob(f"{LONG}/metrics.json")
+    assert json.loads(run.read_text())["provenance"]["runs_per_gpu"] == 2
 
 
 def test_a_failed_job_asks_for_more_on_its_next_attempt_and_its_log_is_named(

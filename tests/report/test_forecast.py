@@ -1,9 +1,13 @@
 """Forecasts against arithmetic by hand."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 import torch
+import yaml
+from checkout import REPO
 from click.testing import CliRunner
 from made_runs import mini_cell, write_chain, write_stamp, write_study, write_training
 
@@ -240,3 +244,62 @@ def test_the_command(project):
     assert "6 of 6 cells fit 1 hours" in done.output
     wrong = CliRunner().invoke(cli.cli, ["forecast", "mini", "--gpu", "abacus"])
     assert isinstance(wrong.exception, ConfigError)
+
+
+def test_trainings_that_share_a_gpu(mini, monkeypatch):
+    write_stamp()
+    packed = replace(TOY, name="gpu", packing={2: 1.6})
+    monkeypatch.setattr("patchvae.report.forecast.device", lambda name: packed)
+    alone, found = (forecast([str(mini_cell().path)], "gpu", 1, runs) for runs in (1, 2))
+    assert found.hours() == pytest.approx(alone.hours() / 1.6)
+    # both seeds at once: each training takes 2 / 1.6 times as long
+    chain = (7.6 + 2 * EXTRA) * 2 / 1.6 + overhead("cell") + overhead("job")
+    assert found.wall() == pytest.approx(overhead("workflow") + chain)
+    assert found.estimates == alone.estimates
+    (one,), (two,) = fit(alone, 1e9), fit(found, 1e9)
+    assert two.hours == pytest.approx(one.hours / 1.6)
+    assert "2 trainings at a time on a GPU: 1.60 times the rate of one, measured" in lines(found)
+
+
+def test_an_unmeasured_packing_promises_nothing(mini, monkeypatch):
+    write_stamp()
+    monkeypatch.setattr("patchvae.report.forecast.device", lambda name: replace(TOY, name="gpu"))
+    alone, found = (forecast([str(mini_cell().path)], "gpu", 1, runs) for runs in (1, 2))
+    assert found.hours() == alone.hours()
+    # two at half the rate end when one after the other would
+    total = sum(e.seconds for job, e in alone.estimates.items() if job.kind != "cell")
+    assert found.wall() == pytest.approx(
+        overhead("workflow") + total + overhead("cell") + overhead("job")
+    )
+    (text,) = (line for line in lines(found) if "at a time" in line)
+    assert "never measured on 'gpu'" in text
+
+
+def test_a_run_that_shared_its_gpu_counts_as_alone(mini, monkeypatch):
+    write_stamp()
+    config = mini_cell().probes()[0].encoder
+    provenance = {"device": "cpu", "runs_per_gpu": 4}
+    write_training(config, provenance=provenance, wall_seconds=20.0)
+    for packing, seconds in (({4: 2.0}, 10.0), ({}, 2.6)):
+        device = replace(TOY, name="gpu", packing=packing)
+        monkeypatch.setattr("patchvae.report.forecast.device", lambda name, found=device: found)
+        found = forecast([str(mini_cell().path)], "gpu", 1, 1)
+        assert seconds_of(found, "pretrain") == pytest.approx([seconds + EXTRA])
+
+
+def test_cores_are_not_shared(in_repo):
+    command = ["forecast", "tables/table4.tex", "--runs-per-gpu", "2"]
+    done = CliRunner().invoke(cli.cli, command)
+    assert isinstance(done.exception, ConfigError)
+    gpu = CliRunner().invoke(cli.cli, [*command, "--gpu", "h100"])
+    assert gpu.exception is None
+
+
+def test_the_script_that_measures_packing():
+    """Real processes side by side, on the CPU; what they print goes into throughput.yaml."""
+    command = [sys.executable, "benchmarks/throughput.py", "--sizes", "32", "--batch", "4"]
+    command += ["--steps", "1", "--repeat", "1", "--packing", "1", "2"]
+    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    gains = yaml.safe_load(done.stdout)["packing"]
+    assert replace(TOY, packing=gains).gain(2) == gains[2] > 0
