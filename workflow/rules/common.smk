@@ -174,12 +174,12 @@ def table_outputs(study, caption):
         caption=f"../report/{caption}.rst",
         category="Tables",
         subcategory=study or paths.MAIN_STUDY,
-        labels={"table": table_label},
+        labels=table_labels,
     )
     return [f"{base}.{suffix}" for suffix in paths.TABLE_FORMATS] + [shown]
 
 
-def table_label(wildcards):
+def table_labels(wildcards):
     """`Table 1`; a figure space before one digit, since the report sorts labels as text."""
     number = wildcards.table.removeprefix("table")
-    return f"Table {number:\u2007>2}"
+    return {"table": f"Table {number:\u2007>2}"}
