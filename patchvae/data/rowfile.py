@@ -1,12 +1,12 @@
 """Rows of floats in an unnamed temporary file, for features that memory does not hold."""
 
-import os
 import shutil
 import tempfile
 
 import torch
 from torch import Tensor
 
+from patchvae.data.rows import read_rows
 from patchvae.errors import ResourceError
 
 
@@ -44,9 +44,9 @@ class RowFile:
 
     def __getitem__(self, index: Tensor) -> Tensor:
         rows = torch.empty((len(index), *self.stored))
-        flat = rows.view(len(index), -1).numpy()
-        for row, position in enumerate(index.tolist()):
-            os.preadv(self._file.fileno(), [flat[row].data.cast("B")], position * self.row_bytes)
+        offsets = index.cpu().numpy() * self.row_bytes
+        if not read_rows(self._file.fileno(), offsets, rows.view(len(index), -1).numpy()):
+            raise IndexError(f"a row beyond the {self.n} of the file")
         rows = rows.to(self.device, non_blocking=True)
         return rows.permute(0, 3, 1, 2) if self.channels_last else rows
 

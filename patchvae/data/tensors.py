@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from patchvae.data.rows import read_rows
 from patchvae.data.store import Prepared
 from patchvae.errors import DataError
 from patchvae.seeds import derive_seed
@@ -40,10 +41,10 @@ class Split:
         assert self.array.filename is not None
         return os.open(self.array.filename, os.O_RDONLY)
 
-    def read(self, position: int, into: memoryview) -> None:
-        """The image at a position, by its own read: mapped pages would count as resident memory."""
-        offset = self.array.offset + int(self.index[position]) * self.row_bytes
-        if os.preadv(self._file, [into], offset) != self.row_bytes:
+    def read(self, positions: np.ndarray, into: list[np.ndarray]) -> None:
+        """The images at some positions, each as a row of bytes; DataError when the file has lost some."""
+        offsets = self.array.offset + self.index[positions].astype(np.int64) * self.row_bytes
+        if not read_rows(self._file, offsets, into):
             raise DataError(
                 f"{self.array.filename} is shorter than when it was opened: prepare it again"
             )
@@ -68,10 +69,11 @@ class Stored:
         pinned = self.device.type == "cuda"
         shape = (len(index), *self.splits[0].array.shape[1:])
         pixels = torch.empty(shape, dtype=torch.uint8, pin_memory=pinned)
-        rows = pixels.view(len(index), -1).numpy()
-        for row, position in enumerate(index.tolist()):
-            k = int(np.searchsorted(self._starts, position, side="right")) - 1
-            self.splits[k].read(position - int(self._starts[k]), rows[row].data)
+        rows, positions = pixels.view(len(index), -1).numpy(), index.cpu().numpy()
+        which = np.searchsorted(self._starts, positions, side="right") - 1
+        for k, split in enumerate(self.splits):
+            (mine,) = np.nonzero(which == k)
+            split.read(positions[mine] - self._starts[k], [rows[row] for row in mine])
         return pixels.to(self.device, non_blocking=True)
 
 

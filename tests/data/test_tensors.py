@@ -82,3 +82,16 @@ def test_scale_reaches_both_ends():
     x = Images(pixels).batch(torch.arange(2))
     assert x.min() == -1
     assert x.max() == 1
+
+
+def test_rows_are_read_in_any_order_repeatedly_and_over_several_files(tmp_path):
+    rng, splits, whole = np.random.default_rng(0), [], []
+    for name, n in (("a", 7), ("b", 5)):
+        content = rng.integers(0, 256, (n, 8, 8, 3), dtype=np.uint8)
+        np.save(tmp_path / f"{name}.npy", content)
+        chosen = np.sort(rng.permutation(n)[: n - 1])
+        splits.append(tensors.Split(np.load(tmp_path / f"{name}.npy", mmap_mode="r"), chosen))
+        whole.append(content[chosen])
+    index = torch.tensor([9, 0, 9, 5, 6, 3])
+    expected = np.concatenate(whole)[index.numpy()]
+    np.testing.assert_array_equal(Stored(tuple(splits), CPU)[index].numpy(), expected)
