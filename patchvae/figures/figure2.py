@@ -121,20 +121,22 @@ def draw(data: Concepts) -> Figure:
     """Two parts a line, each with its patches, their probabilities and classes."""
     rows = -(-len(data.parts) // BLOCKS)
     figure = new_figure(0.72 * rows + 0.4)
-    blocks = figure.subfigures(1, BLOCKS, wspace=0.02, squeeze=False)[0]
-    for block, subfigure in enumerate(blocks):
-        axes = axes_grid(subfigure, rows, SHOWN)
-        mine = data.parts[block * rows : (block + 1) * rows]
-        for line, part in zip(axes, mine, strict=False):
-            for position, axis in enumerate(line[: len(part.patches)]):
-                axis.imshow(part.patches[position])
-                words = "\n".join(wrap(part.classes[position].replace("+", "+ "), 10)[:2])
-                label = f"{part.part + 1}" if position == 0 else ""
-                as_picture(axis, label, words.replace("+ ", "+"))
-                axis.set_title(f"{part.probabilities[position]:.2f}", fontsize=5.5, pad=1.5)
-            hide_unused(line[len(part.patches) :])
-        for line in axes[len(mine) :]:
-            hide_unused(line)
+    axes = axes_grid(figure, rows, BLOCKS * SHOWN)
+    lines = [
+        axes[row, SHOWN * block : SHOWN * (block + 1)]
+        for block in range(BLOCKS)
+        for row in range(rows)
+    ]
+    for line, part in zip(lines, data.parts, strict=False):
+        for position, axis in enumerate(line[: len(part.patches)]):
+            axis.imshow(part.patches[position])
+            words = "\n".join(wrap(part.classes[position].replace("+", "+ "), 10)[:2])
+            label = f"{part.part + 1}" if position == 0 else ""
+            as_picture(axis, label, words.replace("+ ", "+"))
+            axis.set_title(f"{part.probabilities[position]:.2f}", fontsize=5.5, pad=1.5)
+        hide_unused(line[len(part.patches) :])
+    for line in lines[len(data.parts) :]:
+        hide_unused(line)
     figure.suptitle(
         "Where each part is most surely visible (part, probability, class of the image)"
     )

@@ -20,7 +20,7 @@ def draw_gallery(data: Gallery) -> Figure:
     """A line of pictures a row."""
     count = max(len(pictures) for pictures in data.rows.values())
     height = 0.51 * len(data.rows) + 0.3
-    figure = new_figure(height, w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
+    figure = new_figure(height, w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
     axes = axes_grid(figure, len(data.rows), count)
     for line, (name, pictures) in zip(axes, data.rows.items(), strict=True):
         for column, (axis, picture) in enumerate(zip(line, pictures, strict=True)):
