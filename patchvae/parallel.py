@@ -17,7 +17,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from patchvae.errors import ConfigError
+from patchvae.errors import ConfigError, SuiteError
 from patchvae.runtime import pick_device, rank, ranks
 
 
@@ -25,8 +25,8 @@ from patchvae.runtime import pick_device, rank, ranks
 def joined(device: str) -> Iterator[None]:
     """Within the block the ranks talk to each other, by nccl on GPUs and gloo on CPUs.
 
-    ConfigError on a rank that has no GPU of its own. After an error the process ends without taking leave: torchrun
-    then ends the others.
+    ConfigError on a rank that has no GPU of its own, SuiteError when another rank is gone. After an error the process
+    ends without taking leave: torchrun then ends the others.
     """
     if ranks() == 1:
         yield
@@ -41,8 +41,16 @@ def joined(device: str) -> Iterator[None]:
             )
         torch.cuda.set_device(local)
         place = {"device_id": torch.device("cuda", local)}
-    dist.init_process_group("nccl" if place else "gloo", **place)
-    yield
+    try:
+        dist.init_process_group("nccl" if place else "gloo", **place)
+        yield
+    except RuntimeError as error:
+        if isinstance(error, dist.DistError) or "gloo" in str(error):
+            raise SuiteError(
+                f"process {rank()} of the training lost another one, which says why: run the same command"
+                " again to continue from the last state"
+            ) from error
+        raise
     dist.destroy_process_group()
 
 

@@ -5,8 +5,9 @@ import platform
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -15,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from patchvae.errors import ConfigError, StoppedError
+from patchvae.errors import ConfigError, StoppedError, SuiteError
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 
@@ -76,12 +77,56 @@ def runs_per_gpu() -> int:
 
 
 def spread(processes: int) -> None:
-    """Become `processes` of this command under torchrun, unless it is one of them already."""
+    """Run `processes` of this command under torchrun and end as they do; return in each of them.
+
+    A signal goes on to all of them. Where one is killed torchrun ends the others.
+    """
     if processes == 1 or "TORCHELASTIC_RUN_ID" in os.environ:
         return
+    from torch.distributed import run as torchrun
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
     arguments = ["--standalone", f"--nproc-per-node={processes}", "-m", "patchvae", *sys.argv[1:]]
     print("torchrun", *arguments, file=sys.stderr, flush=True)
-    os.execv(sys.executable, [sys.executable, "-m", "torch.distributed.run", *arguments])
+    # torchrun would answer SIGTERM and SIGINT by killing after 30 s, and hide how its processes ended
+    arguments.insert(0, "--signals-to-handle=SIGHUP,SIGQUIT")
+    for number in STOP_SIGNALS:
+        signal.signal(number, _pass_on)
+    try:
+        torchrun.run(torchrun.parse_args(arguments))
+    except ChildFailedError as error:
+        sys.exit(_common_exit({rank: f.exitcode for rank, f in error.failures.items()}))
+    sys.exit(0)
+
+
+def _pass_on(number: int, _frame: FrameType | None) -> None:
+    """Send a signal to all child processes, a moment later where there are none yet."""
+    import psutil
+
+    children = psutil.Process().children()
+    for child in children:
+        with suppress(psutil.NoSuchProcess):
+            child.send_signal(number)
+    if not children:
+        again = threading.Timer(0.2, os.kill, (os.getpid(), number))
+        again.daemon = True
+        again.start()
+
+
+def _common_exit(ended: Mapping[int, int]) -> int:
+    """The exit code of a training from those of its processes, by rank, that failed first.
+
+    One that had not begun to handle signals ends by the signal: that too is a stop with nothing lost.
+    1 is that of a process that lost another, so every other code says more.
+    """
+    for rank, code in ended.items():
+        if code < 0 and -code not in STOP_SIGNALS:
+            raise SuiteError(
+                f"process {rank} of the training was killed by {signal.Signals(-code).name}: run the same"
+                " command again to continue from the last state"
+            )
+    codes = {StoppedError.exit_code if code < 0 else code for code in ended.values()}
+    return min(codes - {SuiteError.exit_code}, default=SuiteError.exit_code)
 
 
 def now() -> str:

@@ -6,6 +6,7 @@ import pkgutil
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -63,13 +64,21 @@ class Job:
 
     def signal_at(self, step: int, number: signal.Signals) -> int:
         """Send a signal once this job has saved so many steps, its own at least one; the exit code."""
+
+        def send(_: "Job") -> None:
+            assert self.process.pid is not None
+            os.kill(self.process.pid, number)
+
+        return self.do_at(step, send)
+
+    def do_at(self, step: int, act: Callable[["Job"], None]) -> int:
+        """As `signal_at`, with anything done to the job."""
         end = time.monotonic() + PATIENCE
         while self.position() < max(step, self.begun + 1):
             assert self.process.is_alive(), f"ended before step {step}: {self.text()}"
             assert time.monotonic() < end, f"never reached step {step}: {self.text()}"
             time.sleep(0.002)
-        assert self.process.pid is not None
-        os.kill(self.process.pid, number)
+        act(self)
         return self.wait()
 
     def signal_when_blocked(self, number: signal.Signals) -> int:
