@@ -14,6 +14,7 @@ from patchvae.config import about
 from patchvae.data.store import Prepared, open_dataset
 from patchvae.data.tensors import Images, epoch_order, load_images
 from patchvae.errors import ConfigError
+from patchvae.heap import keep_freed_memory
 from patchvae.loop import Loop, Row, write_history
 from patchvae.models import build
 from patchvae.models.base import Phase, Terms, Unsupervised
@@ -35,6 +36,7 @@ def pretrain(config: PretrainConfig, options: Options) -> dict[str, Any]:
     """
     started, clock = now(), time.monotonic()
     torch.set_num_threads(options.threads)
+    keep_freed_memory()
     if config.pretrain is not None:
         set_numerics(config.pretrain.precision, options.deterministic)
     device = pick_device(options.device)

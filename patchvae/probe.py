@@ -23,6 +23,7 @@ from patchvae.data.rowfile import RowFile, disk_room
 from patchvae.data.store import Prepared, open_dataset
 from patchvae.data.tensors import Images, epoch_order, load_images, room
 from patchvae.errors import CheckpointError, ConfigError
+from patchvae.heap import keep_freed_memory
 from patchvae.loop import Loop, Row, write_history
 from patchvae.nn.batchnorm import synchronise
 from patchvae.nn.head import Head
@@ -208,6 +209,7 @@ def probe(config: ProbeConfig, options: Options) -> dict[str, Any]:
     """
     started, clock = now(), time.monotonic()
     torch.set_num_threads(options.threads)
+    keep_freed_memory()
     set_numerics(config.probe.precision, options.deterministic)
     device = pick_device(options.device)
     trunk, encoder = load_trunk(config)
