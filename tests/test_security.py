@@ -212,6 +212,44 @@ def test_folders_with_hostile_names_are_only_names(fresh: Checkout) -> None:
     assert not list(fresh.folder.parent.rglob("pwned"))
 
 
+def submit(folder: Path) -> tuple[str, bool]:
+    """What a head process in the folder says, and whether it called sbatch, which refuses everything."""
+    folder.mkdir()
+    copy_project(folder)
+    shutil.copytree(REPO / "slurm", folder / "slurm")
+    checkout = Checkout(folder, folder / "data")
+    commands, called = folder.parent / "commands", folder.parent / "called"
+    commands.mkdir()
+    (commands / "sbatch").write_text(f"#!/bin/sh\ntouch {called}\nexit 1\n")
+    (commands / "sbatch").chmod(0o755)
+    checkout.env["PATH"] = f"{commands}:{checkout.env['PATH']}"
+    done = checkout.run("snakemake", "--profile", "slurm", "results/datasets/parts32.json")
+    assert done.returncode == 1
+    return done.stdout + done.stderr, called.exists()
+
+
+def test_a_folder_that_slurms_plugin_would_execute_is_refused_before_any_job(
+    tmp_path: Path,
+) -> None:
+    """Its shell line has the folder in double quotes; what these keep is a name there too."""
+    folder = tmp_path / 'a $(touch pwned) `touch pwned` "b" \\c\nd'
+    said, called = submit(folder)
+    assert not called
+    assert "the project's folder" in said
+    assert r"""contains '\n' '"' '$' '\\' '`', which is not safe in a Slurm job""" in said
+    assert not list(tmp_path.rglob("pwned"))
+    local = Checkout(folder, folder / "data").snakemake("results/datasets/parts32.json")
+    assert local.returncode == 0, local.stdout + local.stderr
+    assert (folder / "data" / "parts32" / "manifest.json").exists()
+    assert not list(tmp_path.rglob("pwned"))
+
+
+def test_other_folders_are_no_obstacle_to_slurm(tmp_path: Path) -> None:
+    said, called = submit(tmp_path / "it's; a (b) & c | d")
+    assert called, said
+    assert "not safe in a Slurm job" not in said
+
+
 def calls(name: str) -> list[tuple[str, ast.Call]]:
     """Every call of a function or method of this name in the package, with its file."""
     found = []

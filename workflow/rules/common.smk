@@ -48,6 +48,27 @@ if "SLURM_JOB_ID" in os.environ:
     forward_sigterm()
 
 
+def check_folders():
+    """Refuse names that the Slurm plugin's shell line, in double quotes, would execute or lose."""
+    named = {
+        "the project's folder": os.getcwd(),
+        "the Snakefile's folder": workflow.basedir,
+        "the interpreter": sys.executable,
+        "PATH": os.environ["PATH"],
+    }
+    for what, name in named.items():
+        if found := sorted(set(str(name)) & set('$`"\\\n')):
+            raise WorkflowError(
+                f"{what} {str(name)!r} contains {' '.join(map(repr, found))}, which is not safe in a Slurm job:"
+                " move the project to a folder without it (without Slurm it runs here too)"
+            )
+
+
+onstart:
+    if workflow.executor_plugin.name == "slurm":
+        check_folders()
+
+
 # Datasets of image files, decoded by every core that the job may run on.
 DECODED = ("indoor67", "places205", "imagenet")
 
