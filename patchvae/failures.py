@@ -25,6 +25,8 @@ from patchvae.runtime import now, peak_memory_mib, pick_device, rank
 from patchvae.sources import pretrain_source, probe_source
 
 PRETRAIN = "pretrain"
+# CUDA itself, cuBLAS and cuDNN, e.g. where another process has taken the GPU's memory
+GPU_FULL = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 Config = PretrainConfig | ProbeConfig
 
 
@@ -58,8 +60,8 @@ def describe(error: Exception) -> tuple[str, int]:
 
 
 def _lacking(error: Exception) -> str:
-    """`GPU` or `main` when that memory ran out; torch's CPU allocator raises a RuntimeError."""
-    if type(error).__name__ == "OutOfMemoryError":
+    """`GPU` or `main` when that memory ran out; all but torch's own GPU allocator raise RuntimeErrors."""
+    if type(error).__name__ == "OutOfMemoryError" or any(word in str(error) for word in GPU_FULL):
         return "GPU"
     return "main" if isinstance(error, MemoryError) or "allocate memory" in str(error) else ""
 
@@ -89,7 +91,8 @@ def recorded(config: Config) -> Iterator[None]:
     A wrong configuration, another job's lock and a stop on request are no failures of the job.
     """
     if rank() > 0:  # the first of several processes records for all
-        yield
+        with _memory_explained(config):
+            yield
         return
     path = record_path(config.run, stage_of(config))
     try:

@@ -190,6 +190,20 @@ def test_a_failure_is_recorded_with_its_exit_code(mini, error, code):
     assert record["log"] == f"logs/{config.run.name}/pretrain.log"
 
 
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("CUDA error: out of memory\nCUDA kernel errors might ...", "GPU"),
+        ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", "GPU"),
+        ("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory", "main"),
+    ],
+)
+def test_every_way_of_running_out_of_memory_is_known(text, kind):
+    message, code = failures.describe(RuntimeError(text))
+    assert code == 7
+    assert message.startswith(f"out of {kind} memory: ")
+
+
 @pytest.mark.parametrize("error", [LockedError("other"), StoppedError("saved")])
 def test_a_lock_and_a_stop_are_no_failures(mini, error):
     config = mini_cell().probes()[0].encoder
