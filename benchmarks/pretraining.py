@@ -34,6 +34,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from patchvae.data.tensors import Images
+from patchvae.heap import keep_freed_memory
 from patchvae.models import build
 from patchvae.optim import Adam
 from patchvae.pretrain import update
@@ -49,6 +50,7 @@ WORKERS = (0, 1, 2)  # of the baseline's loader
 
 def ours(name: str) -> Steps:
     """A step of the suite's own pretraining."""
+    keep_freed_memory()
     torch.manual_seed(0)
     model = build(example(name)).to(memory_format=torch.channels_last).train()
     phases = model.phases()

@@ -35,6 +35,7 @@ from common import (
 from torch import Tensor
 
 from patchvae.data.tensors import Images
+from patchvae.heap import keep_freed_memory
 from patchvae.nn.head import Head
 from patchvae.nn.trunk import Trunk
 from patchvae.optim import SGD
@@ -65,6 +66,7 @@ def full_cache(classifier: Classifier, few: Images, n: int) -> Cached:
 
 def ours(probe: str, n: int) -> Steps:
     """The suite's own steps: training on a cache, evaluating, and filling a cache."""
+    keep_freed_memory()
     torch.manual_seed(0)
     classifier = Classifier(Trunk(), PROBES[probe], FACTS.size, FACTS.classes, HIDDEN)
     classifier = classifier.to(memory_format=torch.channels_last).eval()
