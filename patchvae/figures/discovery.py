@@ -107,8 +107,9 @@ def draw(data: Discovery) -> Figure:
             one(axis, data, dataset)
         unique = dict(zip(*reversed(axes[0].get_legend_handles_labels()), strict=True))
         panels.legend(
-            unique.values(), unique.keys(), loc="outside upper center", ncols=7, fontsize=6
-        )
+            unique.values(), unique.keys(), loc="outside upper center", ncols=7, fontsize=6,
+            handlelength=2.6, columnspacing=1.4,
+        )  # fmt: skip
     return figure
 
 
@@ -127,7 +128,8 @@ def _end(axis: Axes, data: Discovery, dataset: str) -> None:
     for row, scores in enumerate(methods.values()):
         for k, kind in enumerate(VOCABULARY):
             ap = [100 * score.ap[k] for score in scores]
-            axis.plot(ap, [row] * len(ap), MARKERS[k], color=f"C{k}", alpha=0.75, label=kind)
+            y = [row] * len(ap)
+            axis.plot(ap, y, MARKERS[k], color=f"C{k}", alpha=0.75, label=kind, clip_on=False)
         mean, chance = _means(scores)
         axis.plot([mean] * 2, [row - 0.38, row + 0.38], color="k", lw=2, label="mean")
         axis.plot([chance] * 2, [row - 0.38, row + 0.38], color="0.55", ls=":", label="chance")
@@ -158,6 +160,7 @@ def _training(axis: Axes, data: Discovery, dataset: str) -> None:
         axis.plot(x, chance, color=f"C{k}", ls=":", lw=1)
     axis.plot([], [], color="k", ls=":", lw=1, label="chance, by model")
     axis.set(xlabel="epochs of pretraining", title=DATASETS[dataset].title)
+    axis.margins(y=0.1)
     axis.set_ylim(0, None)
     axis.set_ylabel("average precision (%)")
     axis.label_outer()

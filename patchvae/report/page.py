@@ -74,11 +74,15 @@ def texts() -> list[Path]:
 def write_page(study: str, illustrations: Sequence[Illustration]) -> Path:
     """Write `results/<study>/report.html`; missing cells, runs and figures are named as such.
 
-    CheckpointError for a result that was altered or is of another configuration.
+    Beside it `report-numbers.html`, without the figures: browsers show nothing of a page above 2 MB
+    inside Snakemake's report, which has the figures anyway. CheckpointError for a result that was
+    altered or is of another configuration.
     """
-    path = paths.RESULTS / study / "report.html"
-    write_text(path, render(context(study, illustrations)))
-    return path
+    values = context(study, illustrations)
+    folder = paths.RESULTS / study
+    write_text(folder / "report-numbers.html", render(values | {"illustrations": []}))
+    write_text(folder / "report.html", render(values))
+    return folder / "report.html"
 
 
 def context(study_name: str, illustrations: Sequence[Illustration]) -> dict[str, Any]:

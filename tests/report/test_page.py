@@ -133,6 +133,22 @@ def test_an_altered_cell_is_refused(tiny_page: Path) -> None:
         write_page("tiny", illustrations("tiny"))
 
 
+def test_the_page_inside_snakemakes_report_has_all_but_the_figures(tiny_page: Path) -> None:
+    text, whole = (
+        tiny_page.with_name(n).read_text() for n in ("report-numbers.html", "report.html")
+    )
+    assert details_of(text) == details_of(whole)
+    sections = re.findall(r'<section id="(\w+)">', whole)
+    assert re.findall(r'<section id="(\w+)">', text) == [s for s in sections if s != "figures"]
+    assert "#figures" not in text
+    assert "data:image" not in text
+
+
+def test_the_page_of_all_published_numbers_fits_into_snakemakes_report(paper_page: Path) -> None:
+    page = paper_page.with_name("report-numbers.html").read_bytes()
+    assert 4 / 3 * len(page) < 2**20  # as base64; Chromium's limit is twice that
+
+
 def test_the_page_needs_no_network(tiny_page: Path) -> None:
     text = tiny_page.read_text()
     addresses = re.findall(r'(?:src|href|action)="([^"]*)"', text)

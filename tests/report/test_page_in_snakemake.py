@@ -43,7 +43,7 @@ def constant(page: str, name: str) -> Any:
     return json.JSONDecoder().raw_decode(found)[0]
 
 
-PAGES = ("results/demo/report.html", "results/demo/comparison.html")
+PAGES = ("results/demo/report-numbers.html", "results/demo/comparison.html")
 
 
 def expected_tables() -> list[str]:

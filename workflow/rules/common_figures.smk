@@ -53,7 +53,7 @@ def discovery_table(path, **shelf):
     """The one table that a figure writes, in Snakemake's report beside the others."""
     return report(
         path,
-        caption="../report/discovery.rst",
+        caption="../report/discovery-table.rst",
         labels={"table": "Part discovery"},
         **{**shelf, "category": "Tables"},
     )

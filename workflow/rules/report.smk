@@ -10,12 +10,13 @@ rule report_page:
     input:
         page_inputs,
     output:
+        f"{paths.RESULTS}/{{study}}/report.html",
         report(
-            f"{paths.RESULTS}/{{study}}/report.html",
+            f"{paths.RESULTS}/{{study}}/report-numbers.html",
             caption="../report/page.rst",
             category="Report",
             subcategory="{study}",
-            labels={"page": "everything on one page"},
+            labels={"page": "every number, claim and choice"},
         ),
     log:
         "logs/{study}/report.log",
