@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.slurm, pytest.mark.timeout(900)]
 PATCHVAE = "patchvae/N16-d6-prior0.0625-bvis0.6-bapp1/seed0"
 RUN = f"results/tiny/runs/parts32/{PATCHVAE}"
 LONG = f"results/long/runs/parts32/{PATCHVAE}/pretrain"
+LONG_LOG = f"logs/long/parts32/{PATCHVAE}/pretrain.log"
 RUN_LOG = f"logs/tiny/parts32/{PATCHVAE}/pretrain.log"
 TABLE = "tables/tiny/table5.tex"
 PROBES = ("conv1", "conv3", "conv5")
@@ -92,8 +93,7 @@ def history(folder: Path) -> list[dict[str, str]]:
 
 
 def assert_resumed(checkout: Checkout) -> None:
-    log = checkout.folder / "logs" / "long" / "parts32" / PATCHVAE / "pretrain.log"
-    assert "continuing at epoch" in log.read_text()
+    assert "continuing at epoch" in (checkout.folder / LONG_LOG).read_text()
 
 
 def assert_same_training(ours: Checkout, undisturbed: Checkout) -> None:
@@ -264,6 +264,32 @@ def test_two_trainings_share_the_gpu_of_one_job_and_resume_with_it(
     assert [start for start, _ in devices].count("0") >= 2
     (run,) = checkout.folder.glob(f"{LONG}/metrics.json")
     assert json.loads(run.read_text())["provenance"]["runs_per_gpu"] == 2
+
+
+def test_a_grace_time_that_ends_before_the_state_is_saved_costs_only_what_came_after_the_last(
+    slurm: Slurm, checkout: Checkout, local: Checkout, tmp_path: Path
+) -> None:
+    """While there is a file `slow` no write comes to an end: SIGTERM, the grace time, SIGKILL, requeue."""
+    sync = "            os.fsync(file.fileno())\n"
+    hang = '            while os.path.exists("slow"):\n                os.fsync(file.fileno())\n'
+    checkout.edit("patchvae/results.py", sync, sync + hang)
+    slow, log = checkout.folder / "slow", checkout.folder / LONG_LOG
+    head = Head(checkout, f"{LONG}/metrics.json", PATCHVAE_PARTITION="preempt")
+    try:
+        job = head.wait_for_job()
+        wait_for_states(checkout.folder)
+        slow.touch()
+        high = tmp_path / "high.log"
+        slurm.submit("echo preempted; sleep 1", high, "--partition=gpu", "--gpus=2", "--mem=100")
+        slurm.wait_for_text(high, "preempted", seconds=120)
+        slow.unlink()
+        assert head.wait() == 0, head.text()
+    finally:
+        head.stop()
+    assert head.job_ids() == [job], "the job ran again under its id, without a retry"
+    assert "stopped by" not in log.read_text()
+    assert_resumed(checkout)
+    assert_same_training(checkout, local)
 
 
 def test_a_failed_job_asks_for_more_on_its_next_attempt_and_its_log_is_named(
