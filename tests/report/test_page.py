@@ -1,5 +1,6 @@
 """The report page: its numbers are the cells', nothing missing is hidden, and a real browser finds it whole."""
 
+import base64
 import json
 import re
 import shutil
@@ -238,4 +239,19 @@ def test_a_click_shows_a_cells_details(browser: Any, paper_page: Path) -> None:
     assert dialog.is_displayed()
     dialog.find_element(By.CSS_SELECTOR, "form button").click()
     assert not dialog.is_displayed()
+    assert [line for line in browser.get_log("browser") if line["level"] == "SEVERE"] == []
+
+
+def test_the_page_shows_inside_another_as_snakemake_embeds_it(
+    browser: Any, paper_page: Path, tmp_path: Path
+) -> None:
+    from selenium.webdriver.common.by import By
+
+    page = paper_page.with_name("report-numbers.html").read_bytes()
+    frame = tmp_path / "frame.html"
+    source = f"data:text/html;base64,{base64.b64encode(page).decode()}"
+    frame.write_text(f'<!DOCTYPE html><link rel="icon" href="data:,"><iframe src="{source}">')
+    visit(browser, frame, 1280)
+    browser.switch_to.frame(browser.find_element(By.TAG_NAME, "iframe"))
+    assert "PatchVAE, study paper" in browser.find_element(By.TAG_NAME, "h1").text
     assert [line for line in browser.get_log("browser") if line["level"] == "SEVERE"] == []
