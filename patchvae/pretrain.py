@@ -24,7 +24,6 @@ from patchvae.optim import Adam, Optimizer
 from patchvae.results import digest_of, write_result, write_text
 from patchvae.runs import PretrainConfig, PretrainSettings
 from patchvae.runtime import Options, now, pick_device, provenance, rank
-from patchvae.schedules import snapshot_epochs
 from patchvae.seeds import derive_seed
 from patchvae.sources import pretrain_source
 
@@ -53,6 +52,7 @@ def pretrain(config: PretrainConfig, options: Options) -> dict[str, Any]:
         with about(config.run.study_file):
             images = _images(config, config.pretrain.batch_size, data, device)
             parallel.check_batch(config.pretrain.batch_size)
+            snapshot_epochs(config.pretrain)
         loop = _train(config, config.pretrain, model, images, store, options)
         history, kept = loop.history, loop.kept
         facts = {"images": len(images), "last_epoch": history[-1]}
@@ -85,6 +85,16 @@ def _images(
             " lower pretrain.batch_size"
         )
     return images
+
+
+def snapshot_epochs(settings: PretrainSettings) -> tuple[int, ...]:
+    """After how many epochs weights are kept: evenly spaced, before the last; ConfigError if too few."""
+    epochs, count = settings.epochs, settings.snapshots
+    if count >= epochs:
+        raise ConfigError(
+            f"pretrain.snapshots: {count} do not fit before the last of {epochs} epochs: lower it"
+        )
+    return tuple(round(k * epochs / (count + 1)) for k in range(1, count + 1))
 
 
 def _optimizer(phase: Phase, settings: PretrainSettings) -> Adam:
@@ -121,7 +131,7 @@ def _train(
     options: Options,
 ) -> Loop:
     seed, B, device = config.run.seed, settings.batch_size, images.pixels.device
-    keep = snapshot_epochs(settings.epochs, settings.snapshots)
+    keep = snapshot_epochs(settings)
     synchronise(model)
     phases = model.phases()
     optimizers = [_optimizer(phase, settings) for phase in phases]

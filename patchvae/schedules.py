@@ -2,8 +2,6 @@
 
 import math
 
-from patchvae.errors import ConfigError
-
 
 def temperature(step: int, start: float, rate: float, floor: float) -> float:
     """tau(step) = max(floor, start * exp(-rate * step)), section 4 with reading A9.
@@ -20,15 +18,3 @@ def step_lr(epoch: int, lr: float, every: int, factor: float) -> float:
     `epoch` counts from 0.
     """
     return lr / factor ** (epoch // every)
-
-
-def snapshot_epochs(epochs: int, count: int) -> tuple[int, ...]:
-    """After which epochs weights are kept: `count` of them, evenly spaced before the last.
-
-    ConfigError when there are not so many epochs before the last.
-    """
-    if count >= epochs > 0:
-        raise ConfigError(
-            f"pretrain.snapshots: {count} snapshots do not fit before the last of {epochs} epochs"
-        )
-    return tuple(round(k * epochs / (count + 1)) for k in range(1, count + 1))

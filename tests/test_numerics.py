@@ -177,7 +177,9 @@ def test_a_snapshot_has_the_weights_of_a_run_that_ends_there(
 
 def test_more_snapshots_than_epochs_are_refused(project: Path, parts_root: Path) -> None:
     rewrite(project, "snapshots: 1", "snapshots: 2")
-    with pytest.raises(ConfigError, match="2 snapshots do not fit before the last of 2 epochs"):
+    with pytest.raises(
+        ConfigError, match=r"tiny.yaml: .*snapshots: 2 do not fit before the last of 2 epochs"
+    ):
         pretrain(resolve_run(run_of("beta-vae")), Options(data=parts_root))
 
 
