@@ -6,7 +6,7 @@ INSTALLED := .venv/installed
 # one thread a process: parallel jobs of one thread each beat one job with all cores
 export OMP_NUM_THREADS := 1
 
-.PHONY: venv demo fashion fashion-quick pdf test soak lint format clean help
+.PHONY: venv demo fashion fashion-quick pdf test soak bench lint format clean help
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -37,6 +37,12 @@ test: $(INSTALLED) ## everything green in ten minutes on two cores
 
 soak: $(INSTALLED) ## 50 random kills over a small DAG, ending with the bytes of an undisturbed run
 	$(BIN)/python tests/soak/soak.py
+
+bench: $(INSTALLED) ## speed against a plain baseline on two idle cores, in a quarter of an hour
+	$(BIN)/python benchmarks/pretraining.py
+	$(BIN)/python benchmarks/column.py
+	$(BIN)/python benchmarks/streaming.py --rounds 3
+	$(BIN)/python benchmarks/startup.py
 
 lint: $(INSTALLED) ## style, formats, types, workflow
 	$(BIN)/ruff check .

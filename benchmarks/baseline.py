@@ -16,7 +16,6 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
-from torchvision import transforms
 
 from patchvae.models.base import Unsupervised
 from patchvae.nn.head import Head
@@ -29,6 +28,8 @@ class Pictures(Dataset[tuple[Tensor, int]]):
     """uint8 (n, H, W, 3) and labels (n) -> float32 (3, H, W) in [-1, 1], half of them mirrored, and label."""
 
     def __init__(self, pixels: np.ndarray, labels: np.ndarray, flip: bool) -> None:
+        from torchvision import transforms  # seconds, which the suite's own processes need not wait
+
         self.pixels, self.labels = pixels, labels
         mirror = [transforms.RandomHorizontalFlip()] if flip else []
         normalise = transforms.Normalize((0.5,) * 3, (0.5,) * 3)

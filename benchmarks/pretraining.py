@@ -12,6 +12,7 @@ A follows that tells where the time goes. Figures, hardware and n: docs/cost.md.
 
 import time
 from contextlib import ExitStack
+from functools import partial
 from statistics import median
 
 import torch
@@ -79,16 +80,15 @@ def plain(name: str, workers: int) -> Steps:
     return {"train": repeated(batches(pictures, B, workers), lambda x, _: training.step(x))}
 
 
-def product(n: int) -> Steps:
-    """One fp32 matrix product; its FLOP instead of images."""
-    a, b = torch.randn(2, n, n)
-    out = torch.empty(n, n)
+def products() -> Steps:
+    """fp32 matrix products by their size, with their FLOP in place of images."""
 
-    def step() -> int:
-        torch.mm(a, b, out=out)
+    def product(n: int) -> int:
+        torch.mm(factors[n], factors[n])
         return 2 * n**3
 
-    return {"product": step}
+    factors = {n: torch.randn(n, n) for n in SIZES}
+    return {str(n): partial(product, n) for n in SIZES}
 
 
 def flop(name: str) -> float:
@@ -101,12 +101,9 @@ def flop(name: str) -> float:
 
 def matmul_rate(rounds: int, seconds: float) -> float:
     """FLOP a second of both cores: the largest median over the sizes."""
-    medians = []
-    for n in SIZES:
-        with Side(CORES, 1, product, n) as side:
-            (rates,) = interleave({n: side}, "product", rounds, seconds / 4).values()
-        medians.append(median(rates))
-    return max(medians)
+    with Side(CORES, 1, products) as side:
+        found = [interleave({n: side}, str(n), rounds, seconds / 4)[n] for n in SIZES]
+    return max(median(rates) for rates in found)
 
 
 def fastest_workers(name: str, seconds: float) -> int:
@@ -141,7 +138,7 @@ def explain(name: str) -> None:
 
 
 def main() -> None:
-    parser = arguments(seconds=4.0)
+    parser = arguments(seconds=3.0)
     parser.add_argument("models", nargs="*", default=FAMILIES, metavar="MODEL")
     parser.add_argument("--workers", type=int, help="of the baseline's loader [the fastest]")
     chosen = parser.parse_args()
