@@ -69,6 +69,21 @@ onstart:
         check_folders()
 
 
+def drop_timers():
+    """End the waits of `max-jobs-per-timespan`, for which Snakemake would stay up to a minute at the end."""
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.cancel()
+
+
+onsuccess:
+    drop_timers()
+
+
+onerror:
+    drop_timers()
+
+
 # Datasets of image files, decoded by every core that the job may run on.
 DECODED = ("indoor67", "places205", "imagenet")
 
