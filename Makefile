@@ -41,7 +41,7 @@ soak: $(INSTALLED) ## 50 random kills over a small DAG, ending with the bytes of
 bench: $(INSTALLED) ## speed against a plain baseline on two idle cores, in a quarter of an hour
 	$(BIN)/python benchmarks/pretraining.py
 	$(BIN)/python benchmarks/column.py
-	$(BIN)/python benchmarks/streaming.py --rounds 3
+	$(BIN)/python benchmarks/streaming.py
 	$(BIN)/python benchmarks/startup.py
 
 lint: $(INSTALLED) ## style, formats, types, workflow

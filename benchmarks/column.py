@@ -16,7 +16,7 @@ from statistics import median
 
 import pretraining
 import probing
-from common import arguments, head, ratios, row, spread
+from common import Timing, arguments, head, ratios, row, spread
 
 from patchvae.registry import DATASETS
 
@@ -48,16 +48,14 @@ def column(pretrain: float, probes: Mapping[str, Speed]) -> dict[str, float]:
     return found | {"column": sum(found.values())}
 
 
-def measure(
-    model: str, workers: int, images: int, rounds: int, seconds: float
-) -> dict[str, dict[str, float]]:
+def measure(model: str, workers: int, images: int, timing: Timing) -> dict[str, dict[str, float]]:
     """Both sides' columns, from rates measured and shown on the way."""
     row("images/s", "ours", "plain", "ratio")
-    trained = pretraining.measure(model, workers, rounds, seconds)
+    trained = pretraining.measure(model, workers, timing)
     row(f"{model} pretrain", *map(spread, trained.values()), spread(ratios(**trained), ".2f"))
     probes = {}
     for probe in probing.TARGETS:
-        probes[probe] = probing.measure(probe, images, rounds, seconds)
+        probes[probe] = probing.measure(probe, images, timing)
         probing.show(probe, probes[probe])
     return {
         side: column(
@@ -75,7 +73,7 @@ def main() -> None:
     chosen = parser.parse_args()
     head(__doc__, chosen.rounds)
     begun = time.monotonic()
-    sides = measure(chosen.model, chosen.workers, chosen.images, chosen.rounds, chosen.seconds)
+    sides = measure(chosen.model, chosen.workers, chosen.images, Timing.chosen(chosen))
     row("hours, computed", "ours", "plain", "ratio")
     for part, ours in sides["ours"].items():
         plain = sides["plain"][part]

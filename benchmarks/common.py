@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from statistics import median
 from typing import Any, TypeVar
@@ -39,21 +40,64 @@ def random_pixels(n: int, size: int = 32) -> Tensor:
     return torch.randint(0, 256, (n, size, size, 3), dtype=torch.uint8, generator=generator)
 
 
+@dataclass(frozen=True)
+class Timing:
+    """How often and how long each side works by turns.
+
+    Processes side by side, and threads, are timed by the wall clock, which is right on an idle machine.
+    `alone` is for a busy one: either side is one process of one thread, without loader workers, timed
+    by its CPU time.
+    """
+
+    rounds: int
+    seconds: float
+    alone: bool = False
+
+    @classmethod
+    def chosen(cls, options: argparse.Namespace) -> "Timing":
+        return cls(options.rounds, options.seconds, options.alone)
+
+    def a_third(self) -> "Timing":
+        """For what matters less."""
+        return replace(self, seconds=self.seconds / 3)
+
+    def ours(self, make: Callable[..., Steps], *arguments: Any) -> "Side":
+        """Processes of one thread side by side, as Snakemake runs jobs on a laptop."""
+        return Side((1 if self.alone else CORES, 1, self.alone), make, *arguments)
+
+    def plain(self, make: Callable[..., Steps], *arguments: Any, workers: int) -> "Side":
+        """One process with all cores; `make` takes the number of loader workers last."""
+        size = (1, 1 if self.alone else CORES, self.alone)
+        return Side(size, make, *arguments, 0 if self.alone else workers)
+
+    def interleave(self, sides: "Mapping[S, Side]", name: str) -> dict[S, Rates]:
+        """A B A B ...: the sides' rates of one step, after a short turn that does not count."""
+        for side in sides.values():
+            side.rate(name, self.seconds / 3)
+        turns = [
+            {which: side.rate(name, self.seconds) for which, side in sides.items()}
+            for _ in range(self.rounds)
+        ]
+        return {which: [turn[which] for turn in turns] for which in sides}
+
+
 class Side:
     """Some processes that make their steps once, then repeat one of them for some seconds when told to.
 
-    `make(*arguments)` gives the steps by name. It runs in each of `processes` processes of `threads`
-    threads and must be importable. A context manager: the processes end with it.
+    `size` is the number of processes, the threads of each, and whether CPU time is what counts.
+    `make(*arguments)` runs in each of them, must be importable and gives the steps by name. A context
+    manager: the processes end with it.
     """
 
     def __init__(
-        self, processes: int, threads: int, make: Callable[..., Steps], *arguments: Any
+        self, size: tuple[int, int, bool], make: Callable[..., Steps], *arguments: Any
     ) -> None:
+        processes, *how = size
         context = multiprocessing.get_context("spawn")
         self.pipes, self.processes = [], []
         for _ in range(processes):
             pipe, theirs = context.Pipe()
-            process = context.Process(target=_serve, args=(theirs, threads, make, arguments))
+            process = context.Process(target=_serve, args=(theirs, *how, make, arguments))
             process.start()
             theirs.close()
             self.pipes.append(pipe)
@@ -74,13 +118,16 @@ class Side:
         return sum([pipe.recv() for pipe in self.pipes])
 
 
-def _serve(pipe: Any, threads: int, make: Callable[..., Steps], arguments: Sequence[Any]) -> None:
+def _serve(
+    pipe: Any, threads: int, cpu_time: bool, make: Callable[..., Steps], arguments: Sequence[Any]
+) -> None:
     torch.set_num_threads(threads)
+    clock = time.process_time if cpu_time else time.perf_counter
     steps = make(*arguments)
     with suppress(EOFError):
         while True:
             name, seconds = pipe.recv()
-            pipe.send(rate(steps[name], seconds))
+            pipe.send(rate(steps[name], seconds, clock))
 
 
 def rate(step: Step, seconds: float, clock: Callable[[], float] = time.perf_counter) -> float:
@@ -89,16 +136,6 @@ def rate(step: Step, seconds: float, clock: Callable[[], float] = time.perf_coun
     while (passed := clock() - begun) < seconds or not images:
         images += step()
     return images / passed
-
-
-def interleave(sides: Mapping[S, Side], name: str, rounds: int, seconds: float) -> dict[S, Rates]:
-    """A B A B ...: the sides' rates of one step by turns, after a short turn that does not count."""
-    for side in sides.values():
-        side.rate(name, seconds / 3)
-    turns = [
-        {which: side.rate(name, seconds) for which, side in sides.items()} for _ in range(rounds)
-    ]
-    return {which: [turn[which] for turn in turns] for which in sides}
 
 
 def ratios(ours: Rates, plain: Rates) -> Rates:
@@ -136,4 +173,9 @@ def arguments(seconds: float, rounds: int = 5) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=rounds, help=f"of A B [{rounds}]")
     parser.add_argument("--seconds", type=float, default=seconds, help=f"each [{seconds:g}]")
+    parser.add_argument(
+        "--alone",
+        action="store_true",
+        help="one process of one thread on either side, by CPU time: for a busy machine",
+    )
     return parser

@@ -12,20 +12,19 @@ A follows that tells where the time goes. Figures, hardware and n: docs/cost.md.
 
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from statistics import median
 
 import torch
 from baseline import Pictures, Pretraining, batches, repeated
 from common import (
-    CORES,
     Rates,
-    Side,
     Steps,
+    Timing,
     arguments,
     example,
     head,
-    interleave,
     random_pixels,
     ratios,
     row,
@@ -99,27 +98,27 @@ def flop(name: str) -> float:
     return counter.get_total_flops() / images
 
 
-def matmul_rate(rounds: int, seconds: float) -> float:
-    """FLOP a second of both cores: the largest median over the sizes."""
-    with Side(CORES, 1, products) as side:
-        found = [interleave({n: side}, str(n), rounds, seconds / 4)[n] for n in SIZES]
+def matmul_rate(timing: Timing) -> float:
+    """FLOP a second of all processes: the largest median over the sizes."""
+    with timing.ours(products) as side:
+        found = [timing.a_third().interleave({n: side}, str(n))[n] for n in SIZES]
     return max(median(rates) for rates in found)
 
 
-def fastest_workers(name: str, seconds: float) -> int:
+def fastest_workers(name: str, timing: Timing) -> int:
     """How many loader workers serve the baseline best."""
     with ExitStack() as stack:
-        sides = {n: stack.enter_context(Side(1, CORES, plain, name, n)) for n in WORKERS}
-        found = interleave(sides, "train", 3, seconds)
+        sides = {n: stack.enter_context(timing.plain(plain, name, workers=n)) for n in WORKERS}
+        found = timing.interleave(sides, "train")
     for n, rates in found.items():
         row(f"baseline, {n} workers", spread(rates))
     return max(found, key=lambda n: median(found[n]))
 
 
-def measure(name: str, workers: int, rounds: int, seconds: float) -> dict[str, Rates]:
+def measure(name: str, workers: int, timing: Timing) -> dict[str, Rates]:
     """Images a second of both sides, `ours` and `plain`."""
-    with Side(CORES, 1, ours, name) as a, Side(1, CORES, plain, name, workers) as b:
-        return interleave({"ours": a, "plain": b}, "train", rounds, seconds)
+    with timing.ours(ours, name) as a, timing.plain(plain, name, workers=workers) as b:
+        return timing.interleave({"ours": a, "plain": b}, "train")
 
 
 def explain(name: str) -> None:
@@ -143,15 +142,15 @@ def main() -> None:
     parser.add_argument("--workers", type=int, help="of the baseline's loader [the fastest]")
     chosen = parser.parse_args()
     head(__doc__, chosen.rounds)
-    begun, timing = time.monotonic(), (chosen.rounds, chosen.seconds)
-    workers = chosen.workers
+    begun, timing = time.monotonic(), Timing.chosen(chosen)
+    workers = 0 if timing.alone else chosen.workers
     if workers is None:
-        workers = fastest_workers(chosen.models[0], chosen.seconds)
-    peak = matmul_rate(*timing)
+        workers = fastest_workers(chosen.models[0], replace(timing, rounds=3))
+    peak = matmul_rate(timing)
     print(f"fp32 matrix products: {peak / 1e9:.0f} GFLOP/s; baseline with {workers} workers")
     row("images/s", "ours", "plain", "ratio", "MFLOP an image", "of the matmul rate")
     for name in chosen.models:
-        rates, cost = measure(name, workers, *timing), flop(name)
+        rates, cost = measure(name, workers, timing), flop(name)
         share, ratio = median(rates["ours"]) * cost / peak, ratios(**rates)
         cells = (spread(rates["ours"]), spread(rates["plain"]), spread(ratio, ".2f"))
         row(name, *cells, f"{cost / 1e6:.0f}", f"{share:.0%}")

@@ -20,13 +20,11 @@ import torch
 import torch.nn.functional as F
 from baseline import Pictures, Probing, batches, repeated
 from common import (
-    CORES,
     Rates,
-    Side,
     Steps,
+    Timing,
     arguments,
     head,
-    interleave,
     random_pixels,
     ratios,
     row,
@@ -42,7 +40,7 @@ from patchvae.optim import SGD
 from patchvae.probe import EVAL_BATCH, Cached, Classifier, Live, Split, cache, evaluate
 from patchvae.registry import DATASETS, PROBES
 
-B, LR, HIDDEN, LOADERS = 128, 1e-2, 512, 2
+B, LR, HIDDEN, WORKERS = 128, 1e-2, 512, 2
 FEW = 1_024  # images whose features are computed
 FACTS = DATASETS["cifar100"]
 TARGETS = {"conv5": 18.0, "conv3": 2.5, "conv1": 1.8}
@@ -95,7 +93,7 @@ def ours(probe: str, n: int) -> Steps:
     }
 
 
-def plain(probe: str, n: int) -> Steps:
+def plain(probe: str, n: int, workers: int) -> Steps:
     """The baseline's: training and evaluating."""
     torch.manual_seed(0)
     trunk = Trunk()
@@ -103,9 +101,9 @@ def plain(probe: str, n: int) -> Steps:
     probing = Probing(trunk, str(PROBES[probe]), Head(features, FACTS.classes, HIDDEN), LR)
     pixels, labels = random_pixels(n).numpy(), (torch.arange(n) % FACTS.classes).numpy()
     probing.begin_epoch()
-    training = repeated(batches(Pictures(pixels, labels, flip=True), B, LOADERS), probing.step)
+    training = repeated(batches(Pictures(pixels, labels, flip=True), B, workers), probing.step)
     tests = Pictures(pixels[: FEW * 8], labels, flip=False)
-    evaluating = repeated(batches(tests, EVAL_BATCH, LOADERS), probing.right)
+    evaluating = repeated(batches(tests, EVAL_BATCH, workers), probing.right)
     return {"train": training, "evaluate": evaluating}
 
 
@@ -118,14 +116,14 @@ class Measured:
     fill: Rates
 
 
-def measure(probe: str, n: int, rounds: int, seconds: float) -> Measured:
+def measure(probe: str, n: int, timing: Timing) -> Measured:
     """All rates of one probe; evaluating and filling get a third of the time."""
-    with Side(CORES, 1, ours, probe, n) as a, Side(1, CORES, plain, probe, n) as b:
+    with timing.ours(ours, probe, n) as a, timing.plain(plain, probe, n, workers=WORKERS) as b:
         both = {"ours": a, "plain": b}
         return Measured(
-            interleave(both, "train", rounds, seconds),
-            interleave(both, "evaluate", rounds, seconds / 3),
-            interleave({"ours": a}, "fill", rounds, seconds / 3)["ours"],
+            timing.interleave(both, "train"),
+            timing.a_third().interleave(both, "evaluate"),
+            timing.a_third().interleave({"ours": a}, "fill")["ours"],
         )
 
 
@@ -147,7 +145,7 @@ def main() -> None:
     begun = time.monotonic()
     row("images/s", "ours", "plain", "ratio")
     for probe in chosen.probes:
-        show(probe, measure(probe, chosen.images, chosen.rounds, chosen.seconds))
+        show(probe, measure(probe, chosen.images, Timing.chosen(chosen)))
     print(f"{time.monotonic() - begun:.0f} s")
 
 

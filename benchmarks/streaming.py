@@ -7,10 +7,11 @@ Places205 and ImageNet. `warm`: the file lies in the system's page cache; `cold`
 forget it before every timing, so the disk is read. The file (1.2 GB at 64 x 64, 1.5 GB at 224 x 224)
 is smaller than the memory, so the cache of a set that is larger than memory lies between the two.
 `read` ends with the bytes on the device, which is what one core can feed a GPU; `batch` also mirrors
-and scales, on the device; `train` is PatchVAE's step on a batch in memory. One thread; wall time, so a
-busy machine shows. Figures, hardware and n: docs/cost.md.
+and scales, on the device; `train` is PatchVAE's step on a batch in memory. One thread; wall
+time, so a busy machine shows. Figures, hardware and n: docs/cost.md.
 """
 
+import argparse
 import os
 import tempfile
 import time
@@ -19,7 +20,7 @@ from statistics import median
 
 import numpy as np
 import torch
-from common import Step, arguments, example, head, rate, row, spread
+from common import Step, example, head, rate, row, spread
 
 from patchvae.data.tensors import Images, Split, Stored
 from patchvae.heap import keep_freed_memory
@@ -117,7 +118,9 @@ def measure(size: int, n: int, device: torch.device, rounds: int, seconds: float
 
 
 def main() -> None:
-    parser = arguments(seconds=1.0)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=1.0, help="for each rate and round [1]")
     parser.add_argument("--sizes", type=int, nargs="+", default=list(IMAGES), choices=IMAGES)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--images", type=int, help="in the file [1.2 to 1.5 GB]")
