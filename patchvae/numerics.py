@@ -29,7 +29,10 @@ def set_numerics(precision: str, deterministic: bool) -> None:
     torch.backends.cudnn.benchmark = not deterministic
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(deterministic)
+    if (
+        deterministic != torch.are_deterministic_algorithms_enabled()
+    ):  # the call imports torch's compiler
+        torch.use_deterministic_algorithms(deterministic)
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:

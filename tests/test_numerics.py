@@ -1,6 +1,8 @@
 """Fast paths against the plain one, and what stands in for a GPU where there is none."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -226,3 +228,20 @@ def test_precision_and_determinism_are_what_was_asked(monkeypatch: pytest.Monkey
     assert not torch.backends.cudnn.benchmark
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
     set_numerics("fp32", deterministic=False)
+
+
+def test_jobs_import_nothing_that_costs_seconds(project: Path, parts_root: Path) -> None:
+    """PyTorch's compiler alone takes longer to import than PyTorch."""
+    run = run_of("patchvae-gan-lw").name
+    code = f"""
+import sys
+from patchvae.cli import cli
+for words in (["pretrain", "{run}"], ["probe", "{run}", "conv5"]):
+    cli([*words, "--data", "{parts_root}"], standalone_mode=False)
+slow = ["torch._dynamo", "torch._inductor", "torchvision", "scipy", "pandas", "matplotlib", "snakemake"]
+sys.exit(", ".join(name for name in slow if name in sys.modules))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.splitlines()[-1]
