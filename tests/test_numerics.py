@@ -239,7 +239,7 @@ from patchvae.cli import cli
 for words in (["pretrain", "{run}"], ["probe", "{run}", "conv5"]):
     cli([*words, "--data", "{parts_root}"], standalone_mode=False)
 slow = ["torch._dynamo", "torch._inductor", "torchvision", "scipy", "pandas", "matplotlib", "snakemake"]
-sys.exit(", ".join(name for name in slow if name in sys.modules))
+sys.exit(", ".join(name for name in slow if name in sys.modules) or 0)
 """
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=False
