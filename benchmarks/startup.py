@@ -1,4 +1,4 @@
-"""Claim: starting up costs a small job a few CPU seconds, nearly all of them torch's; Snakemake adds little.
+"""Claim: the smallest pretraining costs 2.2 CPU seconds, a probe 1.7, a cell 0.2; Snakemake 9 ms a job.
 
     python benchmarks/startup.py
 
