@@ -20,7 +20,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 venv: $(INSTALLED) ## set up .venv, nothing else
 
-demo: $(INSTALLED) ## every table in miniature on embedded images, minutes on two cores
+demo: $(INSTALLED) ## every table in miniature on embedded images, five minutes on two cores
 	$(BIN)/snakemake demo
 
 fashion-quick: $(INSTALLED) ## the same on real Fashion-MNIST images, a quarter of an hour on two cores
