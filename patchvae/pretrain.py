@@ -147,7 +147,9 @@ def _train(
     loop.resume()
     for epoch in loop.epochs():
         begun, first = time.monotonic(), loop.step
-        order, flip = epoch_order(len(images), settings.flip, device, seed, "pretrain", epoch)
+        order, flip = epoch_order(
+            len(images), settings.flip, images.index_device, seed, "pretrain", epoch
+        )
         for step in loop.steps():
             index = parallel.share(order[step * B : (step + 1) * B])
             model.at_step(loop.done)

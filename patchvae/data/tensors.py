@@ -87,10 +87,16 @@ class Images:
     def __len__(self) -> int:
         return len(self.pixels)
 
+    @property
+    def index_device(self) -> torch.device:
+        """Where an epoch's order should lie: by images on disk the CPU, which must not wait for a GPU."""
+        return self.pixels.device if isinstance(self.pixels, Tensor) else torch.device("cpu")
+
     def batch(self, index: Tensor, flip: Tensor | None = None) -> Tensor:
         """float32 (B, 3, H, W) in [-1, 1], channels_last; images where `flip` is true are mirrored."""
         pixels = self.pixels[index]  # (B, H, W, 3)
         if flip is not None:
+            flip = flip.to(pixels.device, non_blocking=True)
             pixels = torch.where(flip[:, None, None, None], pixels.flip(2), pixels)
         return scale(pixels)
 

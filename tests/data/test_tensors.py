@@ -41,6 +41,18 @@ def test_images_on_disk_give_the_same_batches(prepared, monkeypatch):
     assert torch.equal(stored.batch(order, flip), resident.batch(order, flip))
 
 
+def test_images_on_disk_are_read_without_asking_the_device(prepared, monkeypatch):
+    """The meta device holds no numbers, so an index there could not be read."""
+    monkeypatch.setattr(tensors, "HOST_BYTES", 1000)
+    images = load_images(prepared, ("train",), 300, CPU)
+    elsewhere = Images(Stored(images.pixels.splits, torch.device("meta")))
+    assert elsewhere.index_device == CPU
+    order, flip = epoch_order(300, True, elsewhere.index_device, 0)
+    x = elsewhere.batch(order[:16], flip[:16])
+    assert (x.device.type, x.shape) == ("meta", (16, 3, 32, 32))
+    assert Images(torch.empty(4, 8, 8, 3, device="meta")).index_device.type == "meta"
+
+
 def test_several_splits_follow_each_other(prepared, monkeypatch):
     monkeypatch.setattr(tensors, "CHUNK", 7)
     images = load_images(prepared, ("train", "test"), 20, CPU)
