@@ -16,6 +16,7 @@ from patchvae.paper.published import CellKey, accuracy, layers, parameters
 from patchvae.registry import DATASETS
 from patchvae.report.claims import HOLDS, Check, Result, evaluate, points
 from patchvae.report.stats import difference_error, difference_noise
+from patchvae.report.templating import environment
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -245,21 +246,16 @@ def _spread(values: Iterable[float]) -> float:
 
 def markdown(result: Audit) -> str:
     """The audit as Markdown."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("patchvae.report"),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    return environment.get_template("audit.md.j2").render(
-        audit=result,
-        accuracies=len(accuracy()),
-        anchors=ANCHORS,
-        distinct=result.distinct_differences,
-        points=points,
+    return (
+        environment()
+        .get_template("audit.md.j2")
+        .render(
+            audit=result,
+            accuracies=len(accuracy()),
+            anchors=ANCHORS,
+            distinct=result.distinct_differences,
+            points=points,
+        )
     )
 
 

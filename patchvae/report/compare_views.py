@@ -10,6 +10,7 @@ from patchvae import paths
 from patchvae.paper.readings import Reading, readings
 from patchvae.report.claims import HOLDS, Result, points
 from patchvae.report.compare import Comparison, Row
+from patchvae.report.templating import environment
 from patchvae.results import write_text
 
 if TYPE_CHECKING:
@@ -124,22 +125,16 @@ def _used(comparison: Comparison) -> Sequence[Reading]:
 
 
 def _render(template: str, comparison: Comparison) -> str:
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("patchvae.report"),
-        autoescape=".html" in template,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    return environment.get_template(template).render(
-        comparison=comparison,
-        columns=_columns(comparison),
-        records=[record(row) for row in comparison.rows],
-        readings=_used(comparison),
-        sign=lambda result: sign(comparison, result),
+    return (
+        environment(autoescape=".html" in template)
+        .get_template(template)
+        .render(
+            comparison=comparison,
+            columns=_columns(comparison),
+            records=[record(row) for row in comparison.rows],
+            readings=_used(comparison),
+            sign=lambda result: sign(comparison, result),
+        )
     )
 
 

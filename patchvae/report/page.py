@@ -22,6 +22,7 @@ from patchvae.report.compare import Comparison, Row, compare_study
 from patchvae.report.compare_views import sign
 from patchvae.report.markup import html
 from patchvae.report.protocol import show
+from patchvae.report.templating import environment
 from patchvae.results import read_result, write_text
 from patchvae.specs import Cell, load_table
 
@@ -261,14 +262,4 @@ def _origins(metrics: dict[str, Any]) -> dict[str, str]:
 
 def render(values: dict[str, Any]) -> str:
     """The page from its context."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("patchvae.report"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    return environment.get_template("report.html.j2").render(values)
+    return environment(autoescape=True).get_template("report.html.j2").render(values)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from patchvae.report.markup import html
+from patchvae.report.templating import environment
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -74,16 +75,8 @@ def table_page(title: str, caption: str, note: str, panels: Sequence[Panel]) -> 
 
     Texts are LaTeX (`html`) unless they are Markup already.
     """
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("patchvae.report"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=jinja2.StrictUndefined,
+    templates = environment(autoescape=True)
+    templates.filters["label"] = lambda text: text if hasattr(text, "__html__") else html(text)
+    return templates.get_template(TABLE_PAGE.name).render(
+        title=title, caption=caption, note=note, panels=panels
     )
-    environment.filters["label"] = lambda text: text if hasattr(text, "__html__") else html(text)
-    template = environment.get_template(TABLE_PAGE.name)
-    return template.render(title=title, caption=caption, note=note, panels=panels)

@@ -12,6 +12,7 @@ from patchvae.paper.readings import readings_of
 from patchvae.registry import DATASETS
 from patchvae.report.cells import read_cell, refuse_mixtures, summarise
 from patchvae.report.table_pages import accuracy_page, architecture_page
+from patchvae.report.templating import environment
 from patchvae.results import write_text
 from patchvae.specs import Cell, Row, Table, load_table
 
@@ -251,14 +252,7 @@ def latex(text: str) -> str:
 
 
 def _render(template: str, context: dict[str, Any]) -> str:
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("patchvae.report"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
+    templates = environment(
         block_start_string="<%",
         block_end_string="%>",
         variable_start_string="<<",
@@ -266,8 +260,8 @@ def _render(template: str, context: dict[str, Any]) -> str:
         comment_start_string="<#",
         comment_end_string="#>",
     )
-    environment.filters["latex"] = latex
-    return environment.get_template(template).render(context)
+    templates.filters["latex"] = latex
+    return templates.get_template(template).render(context)
 
 
 def parse_target(text: str) -> tuple[str, str]:
