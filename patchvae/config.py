@@ -56,7 +56,7 @@ class Study:
     @property
     def file(self) -> Path:
         """Where the study is written, for errors about its content."""
-        return paths.CONFIG / f"{self.name}.yaml"
+        return paths.study(self.name)
 
     def value(self, key: str, dataset: str) -> Value:
         """The protocol's `section.key` for a dataset: study's dataset, study, protocol, in this order."""
@@ -216,7 +216,7 @@ def load_study(name: str, folder: Path = paths.CONFIG) -> Study:
     """Read and validate a study; ConfigError for an unknown name, key, type or dataset."""
     if name not in study_names(folder):
         raise ConfigError(f"unknown study '{name}': choose one of {', '.join(study_names(folder))}")
-    path = folder / f"{name}.yaml"
+    path = paths.study(name, folder)
     raw = read_yaml(path)
     validate(raw, "study", path)
     with about(path):

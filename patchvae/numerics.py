@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from patchvae.progress import log
-from patchvae.runtime import Options, ranks
+from patchvae.runtime import Options
 
 Step = Callable[..., tuple[Tensor, dict[str, Tensor]]]
 Replay = Callable[[], Any]
@@ -29,9 +29,8 @@ def set_numerics(precision: str, deterministic: bool) -> None:
     torch.backends.cudnn.benchmark = not deterministic
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    if (
-        deterministic != torch.are_deterministic_algorithms_enabled()
-    ):  # the call imports torch's compiler
+    # only where it changes something: the call imports PyTorch's compiler
+    if deterministic != torch.are_deterministic_algorithms_enabled():
         torch.use_deterministic_algorithms(deterministic)
 
 
@@ -104,5 +103,4 @@ class Captured:
 
 def fastest(step: Step, device: torch.device, options: Options) -> Step:
     """The step itself, or on one GPU, unless `options` say no, the step as a CUDA graph."""
-    graphs = options.graphs and device.type == "cuda" and ranks() == 1
-    return Captured(step) if graphs else step
+    return Captured(step) if options.captures(device) else step

@@ -23,6 +23,11 @@ PRETRAIN_FILES = (ENCODER, MODEL, RESOLVED, METRICS, HISTORY, SNAPSHOTS)
 PROBE_FILES = (METRICS, PREDICTIONS, RESOLVED, HISTORY)
 
 
+def study(name: str, folder: Path = CONFIG) -> Path:
+    """Where a study is written."""
+    return folder / f"{name}.yaml"
+
+
 def prepared(dataset: str) -> Path:
     """The copy of a dataset's manifest that tells the DAG that it is prepared."""
     return RESULTS / "datasets" / f"{dataset}.json"

@@ -37,7 +37,7 @@ class Run:
 
     @property
     def study_file(self) -> Path:
-        return paths.CONFIG / f"{self.study}.yaml"
+        return paths.study(self.study)
 
     @property
     def name(self) -> str:

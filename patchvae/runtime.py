@@ -57,6 +57,10 @@ class Options:
     deterministic: bool = False  # on a GPU too
     graphs: bool = True  # CUDA graphs, on one GPU
 
+    def captures(self, device: Any) -> bool:
+        """Whether steps on a device are captured as CUDA graphs."""
+        return self.graphs and device.type == "cuda" and ranks() == 1
+
 
 def rank() -> int:
     """Which of its training's processes this is, as torchrun says; 0 is the one that writes."""
@@ -200,7 +204,7 @@ def provenance(started: str, options: Options | None = None) -> dict[str, Any]:
         record["processes"] = ranks()
         record["runs_per_gpu"] = runs_per_gpu()
         record["deterministic"] = options.deterministic
-        record["graphs"] = options.graphs and device.type == "cuda" and ranks() == 1
+        record["graphs"] = options.captures(device)
         record["device"] = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
         record["peak_memory_mib"] = peak_memory_mib(device)
     return record
