@@ -26,8 +26,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 import yaml
+from common import SIZES, example, random_pixels
 
-from patchvae.config import load_study
 from patchvae.data.tensors import Images
 from patchvae.models import build
 from patchvae.nn.trunk import Trunk
@@ -35,10 +35,8 @@ from patchvae.optim import SGD, Adam
 from patchvae.pretrain import update
 from patchvae.probe import Classifier
 from patchvae.registry import ARCHITECTURES, DATASETS, MODELS, PROBES
-from patchvae.runs import PretrainConfig, Run, resolve_run, variant_of
 from patchvae.runtime import provenance
 
-EXAMPLES = {32: "cifar100", 64: "indoor67", 224: "imagenet"}  # a dataset of the paper for each size
 Step = Callable[[], Any]
 
 
@@ -68,20 +66,13 @@ def rates(step: Step, batch: int, steps: int, repeat: int, clock: Clock) -> list
 
 
 def random_images(n: int, size: int, device: torch.device) -> Images:
-    pixels = torch.randint(0, 256, (n, size, size, 3), dtype=torch.uint8, device=device)
-    return Images(pixels)
-
-
-def example(size: int, model: str) -> PretrainConfig:
-    """The paper's configuration of a model at one size."""
-    study, dataset = load_study("paper"), EXAMPLES[size]
-    return resolve_run(Run("paper", dataset, model, variant_of(study, dataset, model, {}), 0))
+    return Images(random_pixels(n, size).to(device))
 
 
 def pretraining(size: int, model: str, images: Images) -> tuple[Step, int]:
     """One step of pretraining, flips and scaling included, and the bytes that the run leaves."""
     device = images.pixels.device
-    network = build(example(size, model)).to(device).to(memory_format=torch.channels_last).train()
+    network = build(example(model, size)).to(device).to(memory_format=torch.channels_last).train()
     phases = network.phases()
     optimizers = [Adam(phase.parameters, 1e-4, (0.9, 0.999)) for phase in phases]
     index = torch.arange(len(images), device=device)
@@ -97,8 +88,8 @@ def pretraining(size: int, model: str, images: Images) -> tuple[Step, int]:
 
 def probing(size: int, probe: str, images: Images) -> Iterator[tuple[str, Step]]:
     """The three kinds of step of a probe: the frozen stages, training the rest, evaluating it."""
-    device, facts = images.pixels.device, DATASETS[EXAMPLES[size]]
-    trunk = Trunk(str(example(size, "patchvae").model["trunk"]))
+    device, facts = images.pixels.device, DATASETS[SIZES[size]]
+    trunk = Trunk(str(example("patchvae", size).model["trunk"]))
     classifier = Classifier(trunk, PROBES[probe], size, facts.classes, 512)
     classifier = classifier.to(device).to(memory_format=torch.channels_last)
     weights = [p for p in classifier.parameters() if p.requires_grad]

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from patchvae import config, specs
+from patchvae.runs import Run, variant_of
 
 REPO = Path(__file__).resolve().parent.parent
 TINY = """\
@@ -21,6 +22,20 @@ tables:
     without: [imagenet-pretrained]
   table5: {datasets: [parts32]}
 """
+
+
+def tiny_run(model: str, seed: int = 0) -> Run:
+    """A run of the study above with default hyper-parameters."""
+    variant = variant_of(config.load_study("tiny"), "parts32", model, {})
+    return Run("tiny", "parts32", model, variant, seed)
+
+
+def edit_tiny(project: Path, old: str, new: str) -> None:
+    """Replace what occurs once in the study."""
+    path = project / "config" / "tiny.yaml"
+    assert path.read_text().count(old) == 1
+    path.write_text(path.read_text().replace(old, new))
+    forget_configs()
 
 
 def forget_configs() -> None:

@@ -1,18 +1,17 @@
 """What only a GPU can show: graphs against single launches, no waiting within an epoch, determinism."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from models.makers import images, make_adversarial, make_beta, make_parts
+from models.makers import MAKERS, images, make_parts
 from torch import Tensor
 
 from patchvae.checkpoint import StateStore
 from patchvae.loop import Loop
 from patchvae.models.base import Unsupervised
-from patchvae.models.bigan import BiGAN
 from patchvae.numerics import Captured, set_numerics
 from patchvae.optim import Adam
 from patchvae.pretrain import update
@@ -20,12 +19,6 @@ from patchvae.runtime import StopRequest
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch sees no GPU")
 B, STEPS = 16, 8
-MAKERS: dict[str, Callable[[], Unsupervised]] = {
-    "beta-vae-lw": lambda: make_beta(recon="lw"),
-    "patchvae": make_parts,
-    "patchvae-gan": lambda: make_adversarial(make_parts()),
-    "bigan": lambda: BiGAN(32, trunk="resnet9", latent_dim=8),
-}
 
 
 @pytest.fixture(autouse=True)

@@ -9,34 +9,25 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from models.makers import images, make_adversarial, make_beta, make_parts
-from small_study import forget_configs
+from models.makers import MAKERS, images
+from small_study import edit_tiny, tiny_run
 from torch import Tensor
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
 from patchvae import paths
 from patchvae.checkpoint import load_weights
-from patchvae.config import load_study
 from patchvae.errors import ConfigError
 from patchvae.models.base import Unsupervised
-from patchvae.models.bigan import BiGAN
 from patchvae.nn.trunk import Trunk
 from patchvae.numerics import WARM_UP, Captured, Replay, Step, set_numerics
 from patchvae.optim import SGD, Adam
 from patchvae.pretrain import pretrain, update
 from patchvae.probe import Classifier
 from patchvae.results import read_result
-from patchvae.runs import Run, resolve_run, variant_of
+from patchvae.runs import resolve_run
 from patchvae.runtime import Options
 
 B, STEPS = 8, 7
-MAKERS = {
-    "beta-vae-lw": lambda: make_beta(recon="lw"),
-    "patchvae": make_parts,
-    "patchvae-gan": lambda: make_adversarial(make_parts()),
-    "beta-vae-gan-features": lambda: make_adversarial(make_beta(), "features"),
-    "bigan": lambda: BiGAN(32, trunk="resnet9", latent_dim=8),
-}
 
 
 def repeat(step: Step, inputs: tuple[Tensor, ...]) -> tuple[Replay, list[Any]]:
@@ -147,25 +138,13 @@ def test_where_capture_fails_a_line_says_so_and_steps_go_on(
     assert "no CUDA graph (operation not permitted when stream is capturing)" in lines[0]
 
 
-def run_of(model: str) -> Run:
-    variant = variant_of(load_study("tiny"), "parts32", model, {})
-    return Run("tiny", "parts32", model, variant, 0)
-
-
-def rewrite(project: Path, old: str, new: str) -> None:
-    path = project / "config" / "tiny.yaml"
-    assert path.read_text().count(old) == 1
-    path.write_text(path.read_text().replace(old, new))
-    forget_configs()
-
-
 def test_a_snapshot_has_the_weights_of_a_run_that_ends_there(
     project: Path, parts_root: Path
 ) -> None:
-    run, options = run_of("patchvae-gan"), Options(data=parts_root)
+    run, options = tiny_run("patchvae-gan"), Options(data=parts_root)
     pretrain(resolve_run(run), options)
     kept = load_weights(run.pretrain / paths.SNAPSHOTS)
-    rewrite(
+    edit_tiny(
         project,
         "epochs: 2, batch_size: 8, lr: 1.0e-3, snapshots: 1",
         "epochs: 1, batch_size: 8, lr: 1.0e-3",
@@ -178,20 +157,20 @@ def test_a_snapshot_has_the_weights_of_a_run_that_ends_there(
 
 
 def test_more_snapshots_than_epochs_are_refused(project: Path, parts_root: Path) -> None:
-    rewrite(project, "snapshots: 1", "snapshots: 2")
+    edit_tiny(project, "snapshots: 1", "snapshots: 2")
     with pytest.raises(
         ConfigError, match=r"tiny.yaml: .*snapshots: 2 do not fit before the last of 2 epochs"
     ):
-        pretrain(resolve_run(run_of("beta-vae")), Options(data=parts_root))
+        pretrain(resolve_run(tiny_run("beta-vae")), Options(data=parts_root))
 
 
 def test_bfloat16_is_close_to_single_precision_and_part_of_the_configuration(
     project: Path, parts_root: Path
 ) -> None:
-    run, options = run_of("patchvae-gan-lw"), Options(data=parts_root)
+    run, options = tiny_run("patchvae-gan-lw"), Options(data=parts_root)
     config = resolve_run(run)
     single = pretrain(config, options)["last_epoch"]
-    rewrite(project, "snapshots: 1", "precision: bf16")
+    edit_tiny(project, "snapshots: 1", "precision: bf16")
     changed = resolve_run(run)
     assert changed.digest != config.digest
     half = pretrain(changed, options)["last_epoch"]
@@ -200,7 +179,7 @@ def test_bfloat16_is_close_to_single_precision_and_part_of_the_configuration(
 
 
 def test_the_same_seed_gives_the_same_bytes_twice(project: Path, parts_root: Path) -> None:
-    run, found = run_of("patchvae-gan-lw"), []
+    run, found = tiny_run("patchvae-gan-lw"), []
     options = Options(data=parts_root, deterministic=True)
     try:
         for _ in range(2):
@@ -232,7 +211,7 @@ def test_precision_and_determinism_are_what_was_asked(monkeypatch: pytest.Monkey
 
 def test_jobs_import_nothing_that_costs_seconds(project: Path, parts_root: Path) -> None:
     """PyTorch's compiler alone takes longer to import than PyTorch."""
-    run = run_of("patchvae-gan-lw").name
+    run = tiny_run("patchvae-gan-lw").name
     code = f"""
 import sys
 from patchvae.cli import cli

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from models.makers import MAKERS
 from processes import Job
 from small_study import REPO, forget_configs
 from torch import Tensor
-from updates import MAKERS, outcomes
+from updates import outcomes
 
 from patchvae import parallel, paths
 from patchvae.checkpoint import load_weights

@@ -11,33 +11,21 @@ from pathlib import Path
 import pytest
 import torch
 from processes import Job
-from small_study import forget_configs
+from small_study import edit_tiny, tiny_run
 from torch import Tensor, nn
 
 from patchvae import paths
 from patchvae.checkpoint import load_weights
-from patchvae.config import load_study
 from patchvae.errors import ConfigError, DataError
 from patchvae.models.base import Phase
 from patchvae.optim import SGD
 from patchvae.pretrain import pretrain, update
 from patchvae.results import read_result
-from patchvae.runs import Run, resolve_run, variant_of
+from patchvae.runs import Run, resolve_run
 from patchvae.runtime import Options
 
 KINDS = ("beta-vae", "patchvae", "patchvae-gan-lw", "bigan")
 STEPS = 10  # 40 images in batches of 8, twice
-
-
-def run_of(model: str, seed: int = 0) -> Run:
-    return Run("tiny", "parts32", model, variant_of(load_study("tiny"), "parts32", model, {}), seed)
-
-
-def edit(project: Path, old: str, new: str) -> None:
-    path = project / "config" / "tiny.yaml"
-    assert path.read_text().count(old) == 1
-    path.write_text(path.read_text().replace(old, new))
-    forget_configs()
 
 
 def history(run: Run, folder: Path = Path()) -> list[dict[str, str]]:
@@ -60,7 +48,7 @@ def states(folder: Path) -> list[Path]:
 def test_killed_at_random_steps_it_ends_as_if_undisturbed(
     model: str, project: Path, parts_root: Path
 ) -> None:
-    run = run_of(model)
+    run = tiny_run(model)
     arguments = ("pretrain", run.name, "--data", str(parts_root), "--save-every", "0")
     disturbed = project / "disturbed"
     disturbed.mkdir()
@@ -92,19 +80,19 @@ def test_the_same_seed_gives_the_same_bytes_and_another_one_others(
     project: Path, parts_root: Path
 ) -> None:
     options = Options(device="cpu", data=parts_root)
-    run = run_of("patchvae")
+    run = tiny_run("patchvae")
     pretrain(resolve_run(run), options)
     first, rows = weights(run), history(run)
     torch.randn(7)  # the process's own generator does not matter
     pretrain(resolve_run(run), options)
     assert (weights(run), history(run)) == (first, rows)
-    other = run_of("patchvae", seed=1)
+    other = tiny_run("patchvae", seed=1)
     pretrain(resolve_run(other), options)
     assert weights(other) != first
 
 
 def test_results_say_what_made_them(project: Path, parts_root: Path) -> None:
-    run = run_of("random")
+    run = tiny_run("random")
     config = resolve_run(run)
     pretrain(config, Options(device="cpu", data=parts_root))
     metrics = read_result(run.pretrain / paths.METRICS, "pretrain")
@@ -124,8 +112,8 @@ def test_results_say_what_made_them(project: Path, parts_root: Path) -> None:
 def test_a_diverging_learning_rate_stops_at_the_step_and_leaves_no_result(
     model: str, project: Path, parts_root: Path
 ) -> None:
-    edit(project, "lr: 1.0e-3", "lr: 1.0e+30")
-    run = run_of(model)
+    edit_tiny(project, "lr: 1.0e-3", "lr: 1.0e+30")
+    run = tiny_run(model)
     arguments = ("pretrain", run.name, "--data", str(parts_root), "--save-every", "0")
     messages = []
     for _ in range(2):  # a second attempt resumes, and diverges at the same step
@@ -144,12 +132,12 @@ def test_another_configuration_never_resumes_a_state_and_removes_it_in_the_end(
     project: Path, parts_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A state left at learning rate 1e-3 does not touch a run at 2e-3, which then clears it away."""
-    run, options = run_of("beta-vae"), Options(device="cpu", data=parts_root)
+    run, options = tiny_run("beta-vae"), Options(device="cpu", data=parts_root)
     arguments = ("pretrain", run.name, "--data", str(parts_root), "--save-every", "0")
     assert Job(project, *arguments).signal_at(3, signal.SIGTERM) == 75
     (left,) = {path.parent.parent for path in states(project)}
     assert left == project / f"results/tiny/state/{run.name.removeprefix('tiny/')}/pretrain"
-    edit(project, "lr: 1.0e-3", "lr: 2.0e-3")
+    edit_tiny(project, "lr: 1.0e-3", "lr: 2.0e-3")
     pretrain(resolve_run(run), options)
     mixed = weights(run)
     assert "states of another configuration, code or images" in capsys.readouterr().err
@@ -161,7 +149,7 @@ def test_another_configuration_never_resumes_a_state_and_removes_it_in_the_end(
 def test_a_broken_newest_state_is_named_and_the_previous_one_used(
     project: Path, parts_root: Path
 ) -> None:
-    run = run_of("beta-vae")
+    run = tiny_run("beta-vae")
     arguments = ("pretrain", run.name, "--data", str(parts_root), "--save-every", "0")
     assert Job(project, *arguments).signal_at(4, signal.SIGKILL) == -signal.SIGKILL
     newest = states(project)[-1]
@@ -183,7 +171,7 @@ def test_a_full_disk_exits_7_with_the_last_states_whole(
     project: Path, parts_root: Path, tmpfs: Callable[[str], Path]
 ) -> None:
     """A state takes 17 MB: two fit, the third does not; with room the run goes on from the second."""
-    run = run_of("beta-vae")
+    run = tiny_run("beta-vae")
     pretrain(resolve_run(run), Options(device="cpu", data=parts_root))
     disk = tmpfs("size=40m")
     (disk / "config").symlink_to(project / "config")
@@ -201,24 +189,24 @@ def test_a_full_disk_exits_7_with_the_last_states_whole(
 
 
 def test_too_few_images_for_a_batch_are_refused(project: Path, parts_root: Path) -> None:
-    edit(project, "train: 40", "train: 7")
+    edit_tiny(project, "train: 40", "train: 7")
     with pytest.raises(ConfigError, match="7 images make no batch of 8"):
-        pretrain(resolve_run(run_of("beta-vae")), Options(device="cpu", data=parts_root))
+        pretrain(resolve_run(tiny_run("beta-vae")), Options(device="cpu", data=parts_root))
 
 
 def test_more_images_than_there_are_are_refused(project: Path, parts_root: Path) -> None:
-    edit(project, "train: 40", "train: 10001")
+    edit_tiny(project, "train: 40", "train: 10001")
     with pytest.raises(ConfigError, match="choose 1 to 10000"):
-        pretrain(resolve_run(run_of("beta-vae")), Options(device="cpu", data=parts_root))
+        pretrain(resolve_run(tiny_run("beta-vae")), Options(device="cpu", data=parts_root))
 
 
 def test_images_that_are_not_prepared_are_refused(project: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="run `patchvae prepare parts32`"):
-        pretrain(resolve_run(run_of("beta-vae")), Options(device="cpu", data=tmp_path))
+        pretrain(resolve_run(tiny_run("beta-vae")), Options(device="cpu", data=tmp_path))
 
 
 def test_the_encoder_is_the_models_trunk(project: Path, parts_root: Path) -> None:
-    run = run_of("beta-vae")
+    run = tiny_run("beta-vae")
     pretrain(resolve_run(run), Options(device="cpu", data=parts_root))
     encoder = load_weights(run.pretrain / paths.ENCODER)
     model = load_weights(run.pretrain / paths.MODEL)

@@ -13,7 +13,7 @@ import pytest
 import torch
 import yaml
 from processes import Job
-from small_study import forget_configs
+from small_study import edit_tiny
 from torch import Tensor, nn
 
 from patchvae import paths
@@ -45,13 +45,6 @@ def encoder(project: Path, options: Options) -> Run:
     """A run whose encoder is ready: the untrained one, which takes no time."""
     pretrain(resolve_run(RUN), options)
     return RUN
-
-
-def edit(project: Path, old: str, new: str) -> None:
-    path = project / "config" / "tiny.yaml"
-    assert path.read_text().count(old) == 1
-    path.write_text(path.read_text().replace(old, new))
-    forget_configs()
 
 
 def make(frozen: str | None, classes: int = 10) -> Classifier:
@@ -179,7 +172,7 @@ def test_the_learning_rate_falls_once_an_epoch_by_the_protocol(
 def test_the_optimizer_takes_the_rate_momentum_and_decay_of_the_protocol(
     project: Path, encoder: Run, options: Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    edit(project, "lr_step: 2", "lr_step: 1")
+    edit_tiny(project, "lr_step: 2", "lr_step: 1")
     used: list[tuple[float, float, float]] = []
     step = SGD.step
 
@@ -273,7 +266,7 @@ def test_results_agree_with_the_predictions_beside_them(encoder: Run, options: O
 def test_an_encoder_of_another_configuration_is_refused(
     project: Path, encoder: Run, options: Options
 ) -> None:
-    edit(project, "test: 40", "test: 50")
+    edit_tiny(project, "test: 40", "test: 50")
     with pytest.raises(CheckpointError, match="made with another configuration"):
         probe(resolve_probe(encoder, "conv5"), options)
 
@@ -330,7 +323,7 @@ def test_killed_at_random_steps_it_ends_as_if_undisturbed(
 def test_a_diverging_probe_exits_4_and_leaves_no_result(
     project: Path, encoder: Run, options: Options
 ) -> None:
-    edit(project, "lr_step: 2", "lr_step: 2, lr: 1.0e+30")
+    edit_tiny(project, "lr_step: 2", "lr_step: 2, lr: 1.0e+30")
     job = Job(project, "probe", encoder.name, "conv5", "--data", str(options.data))
     assert job.wait() == 4, job.text()
     line = job.text().strip().splitlines()[-1]

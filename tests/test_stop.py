@@ -9,20 +9,15 @@ from pathlib import Path
 
 import pytest
 from processes import Job
-from small_study import REPO, forget_configs
+from small_study import REPO, forget_configs, tiny_run
 
 from patchvae import paths
-from patchvae.config import load_study
 from patchvae.pretrain import pretrain
 from patchvae.results import read_result
-from patchvae.runs import Run, resolve_run, variant_of
+from patchvae.runs import Run, resolve_run
 from patchvae.runtime import STOP_SIGNALS, Options
 
 RANDOM = "tiny/parts32/random/plain/seed0"
-
-
-def run_of(model: str) -> Run:
-    return Run("tiny", "parts32", model, variant_of(load_study("tiny"), "parts32", model, {}), 0)
 
 
 def weights(folder: Path) -> bytes:
@@ -47,7 +42,7 @@ def test_a_signal_before_the_first_step_stops_with_75(
         pretrain(resolve_run(Run.parse(RANDOM)), Options(device="cpu", data=parts_root))
         arguments = ("probe", RANDOM, "conv5")
     else:
-        arguments = ("pretrain", run_of("beta-vae").name)
+        arguments = ("pretrain", tiny_run("beta-vae").name)
     job = Job(project, *arguments, "--data", str(parts_root), blocked_in=function)
     assert job.signal_when_blocked(number) == 75, job.text()
     (line,) = job.text().splitlines()
@@ -92,7 +87,7 @@ def test_a_signal_amid_the_last_epochs_end_leaves_a_state_and_no_result(
     )
     study.write_text(text)
     forget_configs()
-    run = run_of("beta-vae")
+    run = tiny_run("beta-vae")
     disturbed = project / "disturbed"
     disturbed.mkdir()
     (disturbed / "config").symlink_to(study.parent)
@@ -111,7 +106,7 @@ def test_a_result_that_is_being_written_is_written_whole(
     model: str, project: Path, parts_root: Path
 ) -> None:
     """Exit code 0: with 75 Snakemake would delete what is done and do it again."""
-    run = run_of(model)
+    run = tiny_run(model)
     job = Job(
         project, "pretrain", run.name, "--data", str(parts_root),
         blocked_in="patchvae.pretrain.write_history",

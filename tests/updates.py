@@ -7,24 +7,17 @@ import sys
 from pathlib import Path
 
 import torch
-from models.makers import images, make_adversarial, make_beta, make_parts
+from models.makers import MAKERS, images
 from torch import Tensor, nn
 
 from patchvae import parallel
 from patchvae.models.base import Unsupervised
-from patchvae.models.bigan import BiGAN
 from patchvae.nn.batchnorm import synchronise
 from patchvae.optim import Adam
 from patchvae.pretrain import update
 from patchvae.runtime import rank
 
 B, STEPS = 8, 4
-MAKERS = {
-    "beta-vae-lw": lambda: make_beta(recon="lw"),
-    "patchvae-gan": lambda: make_adversarial(make_parts()),
-    "beta-vae-gan-features": lambda: make_adversarial(make_beta(), "features"),
-    "bigan": lambda: BiGAN(32, trunk="resnet9", latent_dim=8),
-}
 
 
 def train(model: Unsupervised) -> dict[str, Tensor]:

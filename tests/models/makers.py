@@ -1,13 +1,15 @@
 """Small models and a batch of images for the tests beside this file."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from patchvae.models.adversarial import Adversarial
-from patchvae.models.base import VAE
+from patchvae.models.base import VAE, Unsupervised
 from patchvae.models.beta_vae import BetaVAE
+from patchvae.models.bigan import BiGAN
 from patchvae.models.patchvae import PatchVAE
 
 PARTS: dict[str, Any] = {
@@ -39,3 +41,13 @@ def make_adversarial(vae: VAE, reconstruction: str = "pixel") -> Adversarial:
 
 def images(B: int = 4, size: int = 32) -> Tensor:
     return torch.rand(B, 3, size, size, generator=torch.Generator().manual_seed(7)) * 2 - 1
+
+
+# a maker for every way in which a step can differ
+MAKERS: dict[str, Callable[[], Unsupervised]] = {
+    "beta-vae-lw": lambda: make_beta(recon="lw"),
+    "patchvae": make_parts,
+    "patchvae-gan": lambda: make_adversarial(make_parts()),
+    "beta-vae-gan-features": lambda: make_adversarial(make_beta(), "features"),
+    "bigan": lambda: BiGAN(32, trunk="resnet9", latent_dim=8),
+}
