@@ -32,17 +32,24 @@ class StopRequest:
         return bool(self.name)
 
     def defer(self) -> None:
-        """From now on a signal is only noted: there is a state to save, or a result to write whole."""
+        """From now on a signal is only noted: there is a state to save, or a result to write whole.
+
+        One that came before ends the job here at the latest: an import may have swallowed its exception.
+        """
+        if self.name and not self.deferred:
+            raise self._stopped()
         self.deferred = True
 
     def receive(self, number: int, _frame: FrameType | None) -> None:
         first = not self.name
         self.name = signal.Signals(number).name
         if first and not self.deferred:
-            raise StoppedError(
-                f"stopped by {self.name} before the first step: nothing is lost, run the same"
-                " command again"
-            )
+            raise self._stopped()
+
+    def _stopped(self) -> StoppedError:
+        return StoppedError(
+            f"stopped by {self.name} before the first step: nothing is lost, run the same command again"
+        )
 
 
 @dataclass(frozen=True)

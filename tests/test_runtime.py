@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,15 @@ import torch
 from small_study import REPO
 
 from patchvae.errors import ConfigError, StoppedError
-from patchvae.runtime import STOP_SIGNALS, Options, now, pick_device, provenance, stop_on_signal
+from patchvae.runtime import (
+    STOP_SIGNALS,
+    Options,
+    StopRequest,
+    now,
+    pick_device,
+    provenance,
+    stop_on_signal,
+)
 from patchvae.seeds import derive_seed
 
 GOLDEN = (4446603415860310472, 4514755700383370789)
@@ -119,3 +128,19 @@ def test_the_module_is_the_command() -> None:
     for command in ("prepare", "pretrain", "probe", "cell", "table", "params", "protocol"):
         assert command in done.stdout
     assert "75 stopped on request" in " ".join(done.stdout.split())
+
+
+def test_a_stop_whose_exception_was_swallowed_ends_the_job_before_its_first_step() -> None:
+    stop = StopRequest()
+    with suppress(StoppedError):  # as an import does that tries what it can do without
+        stop.receive(signal.SIGUSR1, None)
+    with pytest.raises(StoppedError, match="stopped by SIGUSR1 before the first step"):
+        stop.defer()
+
+
+def test_a_stop_during_the_loop_is_only_noted() -> None:
+    stop = StopRequest()
+    stop.defer()
+    stop.receive(signal.SIGTERM, None)
+    stop.defer()
+    assert stop.name == "SIGTERM"
