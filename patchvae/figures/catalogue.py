@@ -24,6 +24,7 @@ SYMBOLS = {
     "prior_vis": r"$z_{\mathrm{vis}}^{\mathrm{prior}}$",
     "beta_vis": r"$\beta_{\mathrm{vis}}$",
 }
+OF_TABLE1 = ("heatmap", "training", "reconstructions", "samples", "filters", "posterior")
 PART_DATASETS = ("parts32", "parts64")  # the places of the true parts are known
 
 
@@ -54,6 +55,7 @@ _FIGURES = (
     Figure("samples", "Samples from the prior"),
     Figure("traversal", "Appearance of one part", of_run=True),
     Figure("filters", "Filters of the first convolution"),
+    Figure("posterior", "What the latent codes use"),
     Figure("discovery", "Part discovery, measured"),
 )
 FIGURES = {figure.name: figure for figure in _FIGURES}
@@ -67,7 +69,7 @@ def figure_names(study_name: str) -> list[str]:
         "ablations": not set(SWEEPS) & set(study.tables),
         "scatter": study_name != paths.MAIN_STUDY,
         "discovery": not first or not part_datasets(study_name),
-    } | dict.fromkeys(("heatmap", "training", "reconstructions", "samples", "filters"), not first)
+    } | dict.fromkeys(OF_TABLE1, not first)
     return [name for name in FIGURES if not missing.get(name, False)]
 
 

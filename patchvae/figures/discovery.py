@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from patchvae.data.parts import VOCABULARY
-from patchvae.figures import discovery_tables
 from patchvae.figures.canvas import axes_grid, new_figure, title_of
 from patchvae.figures.catalogue import Target, part_datasets
+from patchvae.figures.discovery_tables import discovery_sheet
 from patchvae.figures.inputs import part_runs
 from patchvae.figures.networks import Trained, batches, load_parts, over_training
 from patchvae.figures.patches import all_patches
@@ -169,4 +169,4 @@ def _training(axis: Axes, data: Discovery, dataset: str) -> None:
 
 def tabulate(data: Discovery, target: Target) -> dict[Path, str]:
     """tables/[<study>/]discovery.{csv,tex,md,html}."""
-    return discovery_tables.tabulate(data, target.study)
+    return discovery_sheet(data).files(target.study)

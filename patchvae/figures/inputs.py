@@ -1,5 +1,6 @@
 """What a figure is drawn from: cells, runs and datasets, chosen by rules that need no training."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from patchvae import paths
@@ -46,13 +47,25 @@ def trained_runs(study_name: str, dataset: str) -> dict[str, list[Run]]:
 
 def part_runs(study_name: str, dataset: str) -> dict[str, list[Run]]:
     """The runs that have parts, by name: those behind Table 1, and Table 3's sweeps of N and d_p."""
+    return _named_runs(study_name, dataset, ("table1", "table3"), ("patchvae",))
+
+
+def vae_runs(study_name: str, dataset: str) -> dict[str, list[Run]]:
+    """The runs of every VAE of Tables 1 and 3 to 5 on one dataset, by name."""
+    return _named_runs(study_name, dataset, ("table1", *SWEEPS), ("beta-vae", "patchvae"))
+
+
+def _named_runs(
+    study_name: str, dataset: str, tables: Sequence[str], architectures: Sequence[str]
+) -> dict[str, list[Run]]:
+    """Each model's seeds by its title and what was set: `PatchVAE, $N$ = 8`; no run twice."""
     study = load_study(study_name)
     cells = [
         cell
-        for table in ("table1", "table3")
+        for table in tables
         if table in study.tables
         for cell in load_table(study_name, table).cells()
-        if cell.dataset == dataset and MODELS[cell.row.model].architecture == "patchvae"
+        if cell.dataset == dataset and MODELS[cell.row.model].architecture in architectures
     ]
     found: dict[str, list[Run]] = {}
     for cell in cells:
@@ -81,6 +94,8 @@ def figure_runs(target: Target) -> list[Run]:
         return [target.run or default_run(study)]
     if name == "discovery":
         chosen = [part_runs(study, dataset) for dataset in part_datasets(study)]
+    elif name == "posterior":
+        chosen = [vae_runs(study, figure_dataset(study))]
     elif name == "training":
         chosen = [trained_runs(study, d) for d in load_study(study).tables["table1"]["datasets"]]
     elif name == "filters":

@@ -67,8 +67,8 @@ def write_cells() -> Callable[..., None]:
 
 @pytest.fixture(scope="package")
 def trained(tmp_path_factory: pytest.TempPathFactory, parts_root: Path) -> tuple[Path, Options]:
-    """A folder in which the study `small` has its Table 1 runs trained and its cells written."""
-    from patchvae.figures.inputs import model_runs, part_runs
+    """A folder in which the runs behind the tables of the study `small` are trained and its cells written."""
+    from patchvae.figures.inputs import model_runs, vae_runs
     from patchvae.pretrain import pretrain
     from patchvae.runs import resolve_run
 
@@ -79,7 +79,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, parts_root: Path) -> tuple
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         forget_configs()
-        runs = [*model_runs("small", "parts32").values(), *part_runs("small", "parts32").values()]
+        runs = [*model_runs("small", "parts32").values(), *vae_runs("small", "parts32").values()]
         for run in dict.fromkeys(seeds[0] for seeds in runs):
             pretrain(resolve_run(run), options)
         for name in ("table1", "table3", "table5"):

@@ -50,7 +50,7 @@ def expected_tables() -> list[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(REPO)
         forget_configs()
-        names = [*table_names("demo"), "discovery"]
+        names = [*table_names("demo"), "discovery", "posterior"]
     return [f"tables/demo/{name}.html" for name in names]
 
 
@@ -65,8 +65,8 @@ def expected_figures() -> dict[str, str]:
 
 
 def test_everything_is_in_the_report_and_nothing_else(shown: dict[str, Any]) -> None:
-    assert len(expected_tables()) == 11
-    assert len(expected_figures()) == 11
+    assert len(expected_tables()) == 12
+    assert len(expected_figures()) == 12
     assert sorted(shown) == sorted([*expected_tables(), *expected_figures(), *PAGES])
 
 
@@ -87,6 +87,7 @@ def test_labels_say_what_a_thing_is(shown: dict[str, Any]) -> None:
         assert shown[name]["labels"] == {"figure": title}
     labels = {name: shown[name]["labels"]["table"] for name in expected_tables()}
     assert labels.pop("tables/demo/discovery.html") == "Part discovery"
+    assert labels.pop("tables/demo/posterior.html") == "Latent codes"
     # the report sorts them as text
     assert [label.replace("\u2007", "") for label in sorted(labels.values(), key=collate)] == [
         f"Table {number}" for number in range(1, 11)

@@ -5,6 +5,17 @@ from patchvae.figures.inputs import default_run, input_files
 from patchvae.report.table_pages import TABLE_PAGE
 from patchvae.results import sha256_file
 
+# tables that figures write -> their label in Snakemake's report
+TABLES_OF_FIGURES = {"discovery": "Part discovery", "posterior": "Latent codes"}
+
+
+def figure_tables(name):
+    """The files of a table that a figure writes."""
+    return [
+        f"tables/{{study}}/{name}.{suffix}" for suffix in (*paths.TABLE_FORMATS, "html")
+    ]
+
+
 # figures drawn together -> what else they write
 FIGURE_GROUPS = {
     ("figure1", "figure3"): [],
@@ -14,10 +25,8 @@ FIGURE_GROUPS = {
     ("ablations",): [],
     ("heatmap",): [],
     ("scatter",): [],
-    ("discovery",): [
-        f"tables/{{study}}/discovery.{suffix}"
-        for suffix in (*paths.TABLE_FORMATS, "html")
-    ],
+    ("posterior",): figure_tables("posterior"),
+    ("discovery",): figure_tables("discovery"),
 }
 IN_STUDY = {"category": "Figures", "subcategory": "{study}"}
 IN_PAPER = {"category": "Figures", "subcategory": paths.MAIN_STUDY}
@@ -45,16 +54,17 @@ def figure_outputs(names, others, study, **shelf):
         found += [f"{base}.pdf", png]
     for other in others:
         path = other.replace("{study}/", f"{study}/" if study else "")
-        found.append(discovery_table(path, **shelf) if path.endswith("html") else path)
+        found.append(shown_table(path, **shelf) if path.endswith("html") else path)
     return found
 
 
-def discovery_table(path, **shelf):
-    """The one table that a figure writes, in Snakemake's report beside the others."""
+def shown_table(path, **shelf):
+    """A table that a figure writes, in Snakemake's report beside the others."""
+    name = Path(path).stem
     return report(
         path,
-        caption="../report/discovery-table.rst",
-        labels={"table": "Part discovery"},
+        caption=f"../report/{name}-table.rst",
+        labels={"table": TABLES_OF_FIGURES[name]},
         **{**shelf, "category": "Tables"},
     )
 
@@ -71,7 +81,7 @@ def figure_inputs(names):
 def figure_sources(names):
     """Code, style and templates behind some figures."""
     modules = [sources.source_digest(FIGURES[name].module) for name in names]
-    pages = [TABLE_PAGE] if "discovery" in names else []
+    pages = [TABLE_PAGE] if TABLES_OF_FIGURES.keys() & set(names) else []
     return [sha256_file(path) for path in (STYLE, *pages)] + modules
 
 

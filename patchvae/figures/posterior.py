@@ -1,0 +1,124 @@
+"""What the latent codes use: KLs on test images, dimensions that vary, and how visible parts are.
+
+Collapse shows here before it shows in an accuracy: a KL near zero, dimensions that no image moves,
+visibility that is near 0 or near 1 everywhere. `posterior_tables.py` says what is measured.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from patchvae.figures.canvas import axes_grid, new_figure, title_of
+from patchvae.figures.catalogue import Target
+from patchvae.figures.inputs import figure_dataset, vae_runs
+from patchvae.figures.networks import batches, load_trained
+from patchvae.figures.posterior_tables import (
+    ACTIVE,
+    BINS,
+    IMAGES,
+    Posteriors,
+    Usage,
+    Visibility,
+    posterior_sheet,
+)
+from patchvae.losses import bernoulli_kl, gaussian_kl
+from patchvae.models.beta_vae import BetaVAE
+from patchvae.models.patchvae import PatchVAE
+from patchvae.registry import MODELS
+from patchvae.runtime import Options
+
+LINES = ("-", "--", "-.", ":")
+
+
+def compute(target: Target, options: Options) -> Posteriors:
+    """One pass of each encoder over the first test images of the study."""
+    dataset = figure_dataset(target.study)
+    usages = []
+    for name, runs in vae_runs(target.study, dataset).items():
+        for run in runs:
+            trained = load_trained(run, options)
+            limit = min(IMAGES, trained.config.data.test or IMAGES)
+            images = (x for _, x in batches(trained, "test", limit))
+            usages.append(measure(name, run.seed, trained.model, images))
+    return Posteriors("Test images, eval mode; means over seeds", dataset, usages)
+
+
+@torch.no_grad()
+def measure(name: str, seed: int, model: torch.nn.Module, images: Iterator[Tensor]) -> Usage:
+    """What a VAE's posteriors use over batches of images (b, 3, H, W)."""
+    assert isinstance(model, (BetaVAE, PatchVAE))
+    prior = model.prior_vis if isinstance(model, PatchVAE) else 0.0
+    means, kl, logits = [], 0.0, []
+    for x in images:
+        *visibility, mean, log_var = model.posterior(x)
+        means.append(mean.flatten(1).double().cpu())
+        logits += [v.flatten(2).double().cpu() for v in visibility]
+        kl += float(gaussian_kl(mean, log_var)) * len(x)
+    all_means = torch.cat(means)
+    return Usage(
+        name=name,
+        seed=seed,
+        kl=kl / len(all_means),
+        active=int((all_means.var(0, correction=0) > ACTIVE).sum()),
+        dimensions=all_means.shape[1],
+        visibility=_visibility(torch.cat(logits), prior) if logits else None,
+    )
+
+
+def _visibility(logits: Tensor, prior: float) -> Visibility:
+    """From logits (n, N, L)."""
+    p = logits.sigmoid().numpy()
+    n, N, L = p.shape
+    on = p > 0.5
+    return Visibility(
+        kl=float(bernoulli_kl(logits, prior)),
+        mean=float(p.mean()),
+        histogram=np.histogram(p, BINS, (0, 1))[0] / p.size,
+        visible=np.bincount(on.sum(1).ravel(), minlength=N + 1) / (n * L),
+        parts=on.mean((0, 2)),
+    )
+
+
+def draw(data: Posteriors) -> Figure:
+    """Table 1's PatchVAEs, seeds pooled: how likely, how many at a place, and each part's share."""
+    titles = {title_of(model) for model in MODELS}
+    shown = {
+        name: [usage.visibility for usage in usages if usage.visibility]
+        for name, usages in data.by_name().items()
+        if name in titles and usages[0].visibility
+    }
+    figure = new_figure(2.3)
+    axes = axes_grid(figure, 1, 3)[0]
+    for k, (name, seeds) in enumerate(shown.items()):
+        look = {"color": f"C{k}", "ls": LINES[k % 4], "label": name}
+        _panels(axes, seeds, look)
+    axes[0].set(xlabel="visibility", ylabel="share of parts and cells", yscale="log")
+    axes[1].set(xlabel="visible parts in a cell", ylabel="share of cells")
+    axes[2].set(xlabel="part, by share", ylabel="share of cells where visible")
+    for axis in axes:
+        axis.tick_params(labelsize=6)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=4, fontsize=6)
+    return figure
+
+
+def _panels(axes: Sequence[Axes], seeds: list[Visibility], look: dict[str, Any]) -> None:
+    def mean(of: Callable[[Visibility], np.ndarray]) -> np.ndarray:
+        return np.asarray(np.mean([of(seed) for seed in seeds], axis=0))
+
+    edges = np.linspace(0, 1, BINS + 1)
+    left, middle, right = axes
+    left.stairs(mean(lambda v: v.histogram), edges, **look)
+    middle.plot(mean(lambda v: v.visible), marker=".", **look)
+    right.plot(mean(lambda v: np.sort(v.parts)[::-1]), marker=".", **look)
+
+
+def tabulate(data: Posteriors, target: Target) -> dict[Path, str]:
+    """tables/[<study>/]posterior.{csv,tex,md,html}."""
+    return posterior_sheet(data).files(target.study)
