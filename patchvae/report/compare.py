@@ -18,6 +18,7 @@ from patchvae.paper.published import CellKey, accuracy
 from patchvae.paper.readings import readings_of
 from patchvae.report.cells import cell_config_digest, failed_cells, refuse_mixtures
 from patchvae.report.claims import Result, evaluate
+from patchvae.report.noise import Noise, seed_noise
 from patchvae.report.stats import Interval, Verdict, holm, kendall_tau, verdict
 from patchvae.results import read_result
 from patchvae.specs import load_table
@@ -68,6 +69,7 @@ class Comparison:
     study: str
     rows: tuple[Row, ...]
     rankings: tuple[Ranking, ...]
+    noise: tuple[Noise, ...]
     claims: tuple[Result, ...]
     adjusted: Mapping[str, float]  # p values of the sign tests after Holm, by part
 
@@ -113,6 +115,7 @@ def compare(
         study=study,
         rows=rows,
         rankings=tuple(_rankings(rows)),
+        noise=tuple(seed_noise((row.key, row.values) for row in rows)),
         claims=results,
         adjusted=dict(zip(tested, holm(list(tested.values())), strict=True)),
     )

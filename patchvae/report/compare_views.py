@@ -153,6 +153,8 @@ def show(comparison: Comparison, console: "Console") -> None:
     console.print(table)
     if comparison.judged:
         _show_rankings(comparison, console)
+    if comparison.noise:
+        _show_noise(comparison, console)
     _show_claims(comparison, console)
 
 
@@ -168,6 +170,17 @@ def _show_rankings(comparison: Comparison, console: "Console") -> None:
     for ranking in comparison.rankings:
         name = " ".join(filter(None, (ranking.table, ranking.axis, ranking.column)))
         table.add_row(name, str(ranking.rows), _digits(ranking.tau))
+    console.print(table)
+
+
+def _show_noise(comparison: Comparison, console: "Console") -> None:
+    from rich.table import Table
+
+    headings = ("column", "rows", "seeds", "sd", "least significant difference")
+    table = Table(*headings, title="Noise between seeds")
+    for noise in comparison.noise:
+        name, numbers = f"{noise.table} {noise.column}", (noise.sd, noise.difference)
+        table.add_row(name, str(noise.rows), str(noise.seeds), *map(_digits, numbers))
     console.print(table)
 
 

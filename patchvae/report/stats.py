@@ -86,6 +86,22 @@ def interval(values: Sequence[float], n_test: int, level: float = 0.95) -> tuple
     return (100 * low, 100 * high), "wilson"
 
 
+def pooled_deviation(groups: Sequence[Sequence[float]]) -> tuple[float, int]:
+    """Scatter within groups, with its degrees of freedom: s_p^2 = sum (K_g - 1) s_g^2 / sum (K_g - 1).
+
+    Groups of one value say nothing and are left out; at least one must have two.
+    """
+    large = [values for values in groups if len(values) > 1]
+    df = sum(len(values) - 1 for values in large)
+    squares = sum((len(values) - 1) * stdev(values) ** 2 for values in large)
+    return sqrt(squares / df), df
+
+
+def least_significant_difference(sd: float, df: int, K: int) -> float:
+    """What the means of two rows of K seeds differ by in 5 of 100 pairs without cause: t(0.975, df) sd sqrt(2/K)."""
+    return student_quantile(0.975, df) * sd * sqrt(2 / K)
+
+
 def standard_error(accuracy: float, n_test: int) -> float:
     """Standard error in points of one accuracy over n test images: 100 sqrt(p(1-p)/n)."""
     p = accuracy / 100

@@ -150,3 +150,17 @@ def test_holm_by_hand():
     assert stats.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert stats.holm([0.9, 0.8]) == [1.0, 1.0]
     assert stats.holm([]) == []
+
+
+def test_pooled_deviation_is_the_root_of_anovas_mean_square() -> None:
+    groups = [[10.0, 12.0, 14.0], [3.0, 4.0], [7.0]]
+    sd, df = stats.pooled_deviation(groups)
+    assert (sd, df) == (pytest.approx(((2 * 4 + 0.5) / 3) ** 0.5), 3)
+
+
+def test_two_rows_at_the_least_significant_difference_have_p_of_five_percent() -> None:
+    a, b = [28.1, 28.9, 28.6], [27.5, 28.0, 28.6]
+    sd, df = stats.pooled_deviation([a, b])
+    shift = stats.least_significant_difference(sd, df, 3) - (fmean(a) - fmean(b))
+    test = reference.ttest_ind([value + shift for value in a], b)
+    assert test.pvalue == pytest.approx(0.05)
