@@ -305,6 +305,16 @@ def compare(study: str, claims: Path | None) -> None:
 
 
 @cli.command()
+@click.argument("study")
+def publish(study: str) -> None:
+    """Copy the numbers of a finished STUDY to published/ and fill docs/results-STUDY.md."""
+    from patchvae.publish import publish as publish_study
+
+    for path in publish_study(study):
+        click.echo(path)
+
+
+@cli.command()
 @click.argument("number")
 def explain(number: str) -> None:
     """Explain NUMBER: [<study>/]<table>/<row>/<column>, a results path, or a place as in table4:2:2."""

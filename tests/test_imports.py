@@ -31,6 +31,8 @@ LAYERS = (
     {"pretrain", "probe", "release"},
     {"report"},
     {"figures"},
+    {"study_pages"},
+    {"publish"},
     {"cli", "__main__"},
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

@@ -26,6 +26,7 @@ from patchvae.figures.posterior_tables import (
     Usage,
     Visibility,
     posterior_sheet,
+    records_of,
 )
 from patchvae.losses import bernoulli_kl, gaussian_kl
 from patchvae.models.beta_vae import BetaVAE
@@ -121,4 +122,4 @@ def _panels(axes: Sequence[Axes], seeds: list[Visibility], look: dict[str, Any])
 
 def tabulate(data: Posteriors, target: Target) -> dict[Path, str]:
     """tables/[<study>/]posterior.{csv,tex,md,html}."""
-    return posterior_sheet(data).files(target.study)
+    return posterior_sheet(records_of(data)).files(target.study)

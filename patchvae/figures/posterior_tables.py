@@ -4,8 +4,10 @@ A dimension is active when its posterior mean has a variance above 0.01 over ima
 and Salakhutdinov, 2016). A part is taken as visible in a cell where its probability exceeds one half.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 
@@ -79,19 +81,26 @@ NOTE = (
 )
 
 
-def posterior_sheet(data: Posteriors) -> Sheet:
-    """A row for each model; the csv has every seed."""
+def records_of(data: Posteriors) -> list[dict[str, Any]]:
+    """A record for each run: the rows of the csv."""
+    return [
+        {"dataset": data.dataset, "model": usage.name, "seed": usage.seed} | _numbers(usage)
+        for usage in data.usages
+    ]
+
+
+def posterior_sheet(records: Sequence[Mapping[str, Any]]) -> Sheet:
+    """A row for each model; the csv has every seed. `records` as of `records_of`."""
+    models = dict.fromkeys(record["model"] for record in records)
+    rows = [_row(name, [r for r in records if r["model"] == name]) for name in models]
     return Sheet(
         name="posterior",
         title="Latent codes",
         caption="What the latent codes use on {dataset}, study {study} (beyond the paper)",
         note=NOTE,
         headings=HEADINGS,
-        groups={data.dataset: [[_row(name, us) for name, us in data.by_name().items()]]},
-        records=[
-            {"dataset": data.dataset, "model": usage.name, "seed": usage.seed} | _numbers(usage)
-            for usage in data.usages
-        ],
+        groups={records[0]["dataset"]: [rows]},
+        records=records,
     )
 
 
@@ -116,7 +125,6 @@ FORMATS = {
 }  # fmt: skip
 
 
-def _row(name: str, usages: list[Usage]) -> list[str]:
-    seeds = [_numbers(usage) for usage in usages]
-    means = {key: fmean(seed[key] for seed in seeds) for key in seeds[0]}
+def _row(name: str, seeds: Sequence[Mapping[str, Any]]) -> list[str]:
+    means = {key: fmean(seed[key] for seed in seeds) for key in FORMATS if key in seeds[0]}
     return [name, *(format(means[k], f) if k in means else "" for k, f in FORMATS.items())]

@@ -123,12 +123,13 @@ def write_cell(cell: Cell) -> dict[str, Any]:
     return write_result(cell.path, "cell", document)
 
 
-def read_cell(cell: Cell) -> dict[str, Any]:
-    """The content of a cell's file; CheckpointError when its configuration is no longer the study's."""
-    document = read_result(cell.path, "cell")
+def read_cell(cell: Cell, root: Path = Path()) -> dict[str, Any]:
+    """The content of a cell's file below `root`; CheckpointError when its configuration is no longer the study's."""
+    path = root / cell.path
+    document = read_result(path, "cell")
     if document["config_digest"] != cell_config_digest(cell):
         raise CheckpointError(
-            f"{cell.path} was made with another configuration: run its job again (snakemake does)"
+            f"{path} was made with another configuration: run its job again (snakemake does)"
         )
     return document
 

@@ -121,18 +121,18 @@ def compare(
     )
 
 
-def compare_study(study: str, claims: Path | None = None) -> Comparison:
-    """`compare` of a study in the current folder: stale cells are refused, failed jobs shown as failed."""
+def compare_study(study: str, claims: Path | None = None, root: Path = Path()) -> Comparison:
+    """`compare` of a study below `root`: stale cells are refused, failed jobs shown as failed."""
     cells = [
         cell for table in load_study(study).tables for cell in load_table(study, table).cells()
     ]
     digests = {CellKey.parse(cell.key): cell_config_digest(cell) for cell in cells}
     return compare(
         study,
-        Path(),
+        root,
         list(digests),
         config_digests=digests,
-        partial=failed_cells(cells),
+        partial=failed_cells(cells) if root == Path() else None,
         claims=load_claims(claims) if claims else None,
     )
 

@@ -68,12 +68,12 @@ def as_csv(comparison: Comparison) -> str:
 
 def as_markdown(comparison: Comparison) -> str:
     """Cells, rankings, claims and the readings behind them."""
-    return _render("comparison.md.j2", comparison)
+    return render("comparison.md.j2", comparison)
 
 
 def as_html(comparison: Comparison) -> str:
     """The same as one page without outside resources."""
-    return _render("comparison.html.j2", comparison)
+    return render("comparison.html.j2", comparison)
 
 
 def record(row: Row) -> dict[str, str]:
@@ -124,7 +124,7 @@ def _used(comparison: Comparison) -> Sequence[Reading]:
     return [reading for reading in readings().values() if reading.id in used]
 
 
-def _render(template: str, comparison: Comparison) -> str:
+def render(template: str, comparison: Comparison) -> str:
     return (
         environment(autoescape=".html" in template)
         .get_template(template)

@@ -43,25 +43,30 @@ def table_names(study: str) -> list[str]:
 
 def write_table(study: str, name: str, partial: bool = False) -> list[Path]:
     """Write a table's .tex, .csv, .md and .html; with `partial` also when cells are missing."""
-    if name in ARCHITECTURE_TABLES:
-        content = _architecture(study, name)
-    else:
-        table = load_table(study, name)
-        content = _accuracy(table, _documents(table, partial))
     written = []
-    for suffix, text in content.items():
+    for suffix, text in table_texts(study, name, partial).items():
         path = paths.table(study, name, suffix)
         write_text(path, text)
         written.append(path)
     return written
 
 
-def _documents(table: Table, partial: bool) -> dict[str, dict[str, Any]]:
+def table_texts(
+    study: str, name: str, partial: bool = False, root: Path = Path()
+) -> dict[str, str]:
+    """A table by suffix, from the cells below `root`."""
+    if name in ARCHITECTURE_TABLES:
+        return _architecture(study, name)
+    table = load_table(study, name)
+    return _accuracy(table, _documents(table, partial, root))
+
+
+def _documents(table: Table, partial: bool, root: Path) -> dict[str, dict[str, Any]]:
     """The cells' contents by key; a partial table takes what its probes have."""
     found = {}
     for cell in table.cells():
         try:
-            found[cell.key] = read_cell(cell)
+            found[cell.key] = read_cell(cell, root)
         except SuiteError:
             if not partial:
                 raise
