@@ -1,7 +1,6 @@
 """Training curves of Table 1's runs, from their history.csv."""
 
 import csv
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,10 +88,9 @@ def draw(data: Training) -> Figure:
                 axis.set_xlabel("epoch")
         panels[0].set_ylabel(DATASETS[dataset].title)
         hide_unused(panels[len(PANELS) :])
-        handles = {h.run.model: line for h, line in _handles(data, dataset)}
-        panels[len(PANELS)].legend(
-            list(handles.values()), [title_of(m) for m in handles], loc="center", fontsize=6
-        )
+    models = dict.fromkeys(history.run.model for history in data.histories)
+    handles = [Line2D([], [], **_style(model)) for model in models]
+    axes[1, -1].legend(handles, [title_of(m) for m in models], loc="center", fontsize=6)
     return figure
 
 
@@ -115,9 +113,3 @@ def _scale(axis: Axes) -> None:
     values = [float(y) for line in axis.lines for y in np.asarray(line.get_ydata())]
     if values and 0 < SPAN * min(values) < max(values):
         axis.set_yscale("log")
-
-
-def _handles(data: Training, dataset: str) -> Iterator[tuple[History, Line2D]]:
-    for history in data.histories:
-        if history.run.dataset == dataset:
-            yield history, Line2D([], [], **_style(history.run.model))

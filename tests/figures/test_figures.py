@@ -1,6 +1,7 @@
 """The drawn data of every other figure, the names of figures, and their bytes."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 
 import numpy as np
@@ -171,6 +172,43 @@ def test_the_heat_map_is_the_difference_of_two_rows(studio: Options) -> None:
     assert np.isnan(panel.difference[1:]).all()
     assert not panel.beyond_noise.any()
     assert difference_noise(21.5, 20, 400) > 1.5
+
+
+@pytest.mark.parametrize(("scatter", "bold"), [(0.4, True), (1.5, False)])
+def test_a_difference_is_bold_when_it_exceeds_the_noise_of_images_and_of_seeds(
+    scatter: float, bold: bool
+) -> None:
+    # 3 points; images explain 1.6 of them, seeds t(0.975, 4) * scatter * sqrt(2/3) = 0.91 or 3.40
+    def document(mean: float) -> dict[str, object]:
+        values = [mean - scatter, mean, mean + scatter]
+        return {"mean": mean, "paper": mean, "values": values, "n_test": 5000}
+
+    documents = {("beta-vae", "parts32-conv5"): document(20.0)}
+    documents["patchvae", "parts32-conv5"] = document(23.0)
+    columns = [("parts32", "conv5")]
+    assert heatmap._panel("ours", "mean", columns, documents).beyond_noise[0, 0] == bold
+    assert heatmap._panel("the paper's", "paper", columns, documents).beyond_noise[0, 0]
+
+
+def test_training_curves_of_several_datasets_have_one_legend(studio: Options) -> None:
+    data = training.compute(target("training"), studio)
+    others = [replace(h, run=replace(h.run, dataset="parts64")) for h in data.histories]
+    with canvas.style():
+        axes = training.draw(replace(data, histories=data.histories + others)).axes
+    (legend,) = [axis.get_legend() for axis in axes if axis.get_legend()]
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "$\\beta$-VAE", "PatchVAE", "PatchVAE-GAN + $L_w$",
+    ]  # fmt: skip
+
+
+@pytest.mark.usefixtures("studio")
+def test_the_heat_map_writes_minus_signs() -> None:
+    panel = heatmap.Panel("ours", np.array([[-1.5, 2.0]]), np.array([[True, False]]))
+    columns = [("parts32", "conv1"), ("parts32", "conv5")]
+    with canvas.style():
+        figure = heatmap.draw(heatmap.Differences("", columns, [panel]))
+    drawn = [(text.get_text(), text.get_fontweight()) for text in figure.axes[0].texts]
+    assert drawn == [("\N{MINUS SIGN}1.50", "bold"), ("+2.00", "normal")]
 
 
 @pytest.mark.usefixtures("project")
