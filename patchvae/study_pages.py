@@ -17,6 +17,7 @@ from patchvae.report.compare_views import render
 from patchvae.report.tables import table_texts
 
 PUBLISHED = Path("published")
+RESTATED = Path(__file__).with_name("paper") / "restated.yaml"
 JOBS, TERMS = "jobs.csv", "terms.csv"
 BLOCK = re.compile(
     r"(?P<head><!-- published: (?P<name>[\w-]+) -->)\n.*?(?P<tail><!-- end -->)", re.DOTALL
@@ -42,6 +43,8 @@ def blocks(study: str) -> dict[str, str]:
         name: table_texts(study, name, root=PUBLISHED)["md"] for name in load_study(study).tables
     }
     found["claims"] = render("claims.md.j2", comparison)
+    restated = compare_study(study, RESTATED, root=PUBLISHED)
+    found["restated"] = render("claims.md.j2", restated)
     found["noise"] = render("noise.md.j2", comparison)
     found["training"] = _training(_read(paths.RESULTS / study / TERMS))
     jobs = _read(paths.RESULTS / study / JOBS)

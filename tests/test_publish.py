@@ -107,7 +107,16 @@ def test_a_page_is_made_and_then_only_its_blocks_are_filled() -> None:
     page = page_path("tiny")
     made = page.read_text()
     names = [match["name"] for match in BLOCK.finditer(made)]
-    assert names == ["table1", "claims", "noise", "training", "cost", "provenance", "posterior"]
+    assert names == [
+        "table1",
+        "claims",
+        "restated",
+        "noise",
+        "training",
+        "cost",
+        "provenance",
+        "posterior",
+    ]
     spoiled = made.replace("| PatchVAE |", "| Better |").replace("# a test", "# My words")
     assert spoiled.count("Better") >= 2
     page.write_text(spoiled)
