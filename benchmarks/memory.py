@@ -18,6 +18,7 @@ import torch
 
 from patchvae.config import load_study
 from patchvae.data.tensors import CHUNK, HOST_BYTES, Images, Split, Stored, epoch_order
+from patchvae.heap import keep_freed_memory
 from patchvae.models import build
 from patchvae.nn.trunk import Trunk
 from patchvae.optim import Adam
@@ -68,6 +69,7 @@ def main() -> None:
     parser.add_argument("--probe", type=int, default=20_000)
     chosen = parser.parse_args()
     torch.set_num_threads(1)
+    keep_freed_memory()
     with tempfile.TemporaryDirectory() as folder:
         array = write(Path(folder) / "images.npy", chosen.images)
         assert array.nbytes > HOST_BYTES, "so few images would stay in memory"

@@ -6,7 +6,7 @@ Running this prints the tables of one device again, as they stand in that file:
     python benchmarks/throughput.py --device cuda --sizes 32 64 224
 
 Each rate is the slowest, the median and the fastest of `--repeat` timings of `--steps` steps with the
-paper's networks, after one step of warming up. On a CPU the process's own CPU time counts, so that other
+paper's networks, after three steps of warming up. On a CPU the process's own CPU time counts, so that other
 work on the machine matters little; on a GPU the wall time does.
 
     python benchmarks/throughput.py --device cuda --sizes 32 --batch 128 --steps 50 --packing 1 2 4
@@ -29,6 +29,7 @@ import yaml
 from common import SIZES, example, random_pixels
 
 from patchvae.data.tensors import Images
+from patchvae.heap import keep_freed_memory
 from patchvae.models import build
 from patchvae.nn.trunk import Trunk
 from patchvae.optim import SGD, Adam
@@ -38,6 +39,7 @@ from patchvae.registry import ARCHITECTURES, DATASETS, MODELS, PROBES
 from patchvae.runtime import provenance
 
 Step = Callable[[], Any]
+WARM_UP = 3
 
 
 class Clock:
@@ -54,8 +56,9 @@ class Clock:
 
 
 def rates(step: Step, batch: int, steps: int, repeat: int, clock: Clock) -> list[float]:
-    """Slowest, median and fastest images a second."""
-    step()
+    """Slowest, median and fastest images a second, once the heap and the caches have found their shape."""
+    for _ in range(WARM_UP):
+        step()
     found = []
     for _ in range(repeat):
         begun = clock()
@@ -137,9 +140,11 @@ def measure(options: argparse.Namespace, device: torch.device) -> dict[str, Any]
 def _beside(options: argparse.Namespace, barrier: Any, rates_of_all: Any) -> None:
     """One of several trainings at a time: its rate in each timing goes into the queue."""
     torch.set_num_threads(1)
+    keep_freed_memory()
     device, size = torch.device(options.device), options.sizes[0]
     step, _ = pretraining(size, "patchvae", random_images(options.batch, size, device))
-    step()
+    for _ in range(WARM_UP):
+        step()
     found = []
     for _ in range(options.repeat):
         barrier.wait()
@@ -182,6 +187,7 @@ def main() -> None:
     parser.add_argument("--packing", type=int, nargs="+", help="trainings at a time on the device")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    keep_freed_memory()
     device = torch.device(options.device)
     name = torch.cuda.get_device_name() if device.type == "cuda" else provenance("")["host"]["cpu"]
     print(f"# {name}, torch {torch.__version__}, batches of {options.batch}, n = {options.repeat},")

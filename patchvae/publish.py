@@ -33,7 +33,6 @@ MADE = (
     "started", "ended", "device", "threads", "processes", "runs_per_gpu", "deterministic", "graphs",
     "python",
 )  # fmt: skip
-PICTURE = re.compile(r"\]\((images/[^)]+)\)")
 
 
 def publish(study: str) -> list[Path]:
@@ -128,14 +127,11 @@ def _terms(runs: Sequence[Run]) -> Iterator[dict[str, Any]]:
 
 
 def _pictures(study: str, page: Path) -> Iterator[Path]:
-    """Each `images/<study>-<figure>.png` that the page shows, from the study's figures."""
-    for shown in PICTURE.findall(page.read_text(encoding="utf-8")):
-        name = Path(shown).name
-        if name.startswith(f"{study}-"):
-            figure = paths.output("figures", study, name.removeprefix(f"{study}-"))
-            if not figure.exists():
-                raise ConfigError(
-                    f"{page} shows {shown}, but {figure} is not drawn: snakemake {figure}"
-                )
-            shutil.copyfile(figure, page.parent / shown)
-            yield page.parent / shown
+    """Each `images/<study>/<figure>.png` that the page shows, from the study's figures."""
+    for name in re.findall(rf"\]\(images/{study}/([^)]+)\)", page.read_text(encoding="utf-8")):
+        figure, shown = paths.output("figures", study, name), page.parent / "images" / study / name
+        if not figure.exists():
+            raise ConfigError(f"{page} shows {name}, but {figure} is not drawn: snakemake {figure}")
+        shown.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(figure, shown)
+        yield shown

@@ -169,11 +169,11 @@ def test_an_unknown_block_is_named() -> None:
 
 def test_pictures_are_copied_from_the_figures(project: Path) -> None:
     page = page_path("tiny")
-    (page.parent / "images").mkdir(parents=True)
-    page.write_text("![codes](images/tiny-posterior.png)\n![other](images/report.png)\n")
+    page.parent.mkdir()
+    page.write_text("![codes](images/tiny/posterior.png)\n![other](images/report.png)\n")
     publish("tiny")
-    copied = page.parent / "images" / "tiny-posterior.png"
+    copied = page.parent / "images" / "tiny" / "posterior.png"
     assert copied.read_bytes() == (project / "figures/tiny/posterior.png").read_bytes()
-    page.write_text("![not drawn](images/tiny-heatmap.png)\n")
+    page.write_text("![not drawn](images/tiny/heatmap.png)\n")
     with pytest.raises(ConfigError, match=r"snakemake figures/tiny/heatmap\.png"):
         publish("tiny")
