@@ -97,6 +97,11 @@ class Live:
     images: Images
     classifier: Classifier
 
+    @property
+    def index_device(self) -> torch.device:
+        """Where the indices of a batch should lie, as for `Images`."""
+        return self.images.index_device
+
     @torch.no_grad()
     def batch(self, index: Tensor, flip: Tensor | None = None) -> Tensor:
         return self.classifier.prefix(self.images.batch(index, flip))
@@ -109,6 +114,12 @@ class Cached:
     features: Tensor | RowFile
     n: int
 
+    @property
+    def index_device(self) -> torch.device:
+        """Where the indices of a batch should lie: by features on disk the CPU, which must not wait for a GPU."""
+        on_disk = isinstance(self.features, RowFile)
+        return torch.device("cpu") if on_disk else self.features.device
+
     def batch(self, index: Tensor, flip: Tensor | None = None) -> Tensor:
         return self.features[index if flip is None else index + flip * self.n]
 
@@ -117,11 +128,13 @@ class Cached:
 def cache(live: Live, flip: bool, memory: int | None = None) -> Cached:
     """All features of a split in the order of its images, in memory or, beyond `memory` bytes, on disk."""
     n, device = len(live.images), live.images.pixels.device
-    sample = live.batch(torch.arange(1, device=device))
+    sample = live.batch(torch.arange(1, device=live.index_device))
     # convolutions follow, or else the head, which flattens in the order of channels
     channels_last = bool(live.classifier.rest)
     shape = torch.Size([n * (2 if flip else 1), *sample.shape[1:]])
-    index = torch.arange(shape[0], device=device).split(eval_batch(live.classifier, device))
+    index = torch.arange(shape[0], device=live.index_device).split(
+        eval_batch(live.classifier, device)
+    )
     if 4 * shape.numel() > (room(device) if memory is None else memory):
         stored = RowFile(shape[1:], channels_last, device)
         for rows in index:
@@ -130,7 +143,7 @@ def cache(live: Live, flip: bool, memory: int | None = None) -> Cached:
     layout = torch.channels_last if channels_last else torch.contiguous_format
     features = torch.empty(shape, device=device, memory_format=layout)
     for rows in index:
-        features[rows] = live.batch(rows % n, rows >= n)
+        features[rows.to(device)] = live.batch(rows % n, rows >= n)
     return Cached(features, n)
 
 
@@ -139,7 +152,7 @@ def features_of(images: Images, classifier: Classifier, flip: bool) -> Live | Ca
     live = Live(images, classifier)
     if not classifier.frozen:
         return live
-    one = live.batch(torch.arange(1, device=images.pixels.device)).numel()
+    one = live.batch(torch.arange(1, device=live.index_device)).numel()
     needed = 4 * one * len(images) * (2 if flip else 1)
     limit = min(CACHE_BYTES, max(disk_room(), room(images.pixels.device)))
     return cache(live, flip) if needed <= limit else live
@@ -176,8 +189,9 @@ def evaluate(classifier: Classifier, split: Split) -> dict[str, Any]:
     at_once = eval_batch(classifier, labels.device)
     top = torch.zeros(len(labels), k, dtype=torch.int64, device=labels.device)
     for start in parallel.mine(range(0, len(labels), at_once)):
-        index = torch.arange(start, min(start + at_once, len(labels)), device=labels.device)
-        top[index] = classifier(split.features.batch(index)).topk(k, dim=1).indices
+        stop = min(start + at_once, len(labels))
+        index = torch.arange(start, stop, device=split.features.index_device)
+        top[start:stop] = classifier(split.features.batch(index)).topk(k, dim=1).indices
     hits = parallel.total(top) == labels[:, None]
     top1, top5 = hits[:, 0], hits.any(1)
     return {
@@ -288,12 +302,14 @@ def _train(
         lr = step_lr(epoch, settings.lr, settings.lr_step, settings.lr_factor)
         if take is None or lr != optimizer.lr:  # a captured step has its learning rate in it
             optimizer.lr, take = lr, fastest(one, device, options)
-        order, flip = epoch_order(n, settings.flip, device, seed, "probe", config.name, epoch)
+        order, flip = epoch_order(
+            n, settings.flip, train.features.index_device, seed, "probe", config.name, epoch
+        )
         classifier.train()
         for step in loop.steps():
             index = parallel.share(order[step * B : (step + 1) * B])
             h = train.features.batch(index, None if flip is None else flip[index])
-            loop.record(*take(h, train.labels[index]))
+            loop.record(*take(h, train.labels[index.to(device, non_blocking=True)]))
         scores = evaluate(classifier, test)
         loop.end_epoch({"lr": optimizer.lr, "top1": scores["top1"], "top5": scores["top5"]})
     return loop.history

@@ -103,6 +103,13 @@ def test_features_on_disk_are_those_in_memory(
     )
 
 
+def test_features_on_disk_are_asked_for_from_the_cpu_which_need_not_wait() -> None:
+    elsewhere = torch.device("meta")  # stands for a GPU
+    rows = RowFile(torch.Size([2, 1, 1]), False, elsewhere)
+    assert probing.Cached(rows, 4).index_device == torch.device("cpu")
+    assert probing.Cached(torch.empty(4, 2, device=elsewhere), 4).index_device == elsewhere
+
+
 @pytest.mark.parametrize("frozen", FROZEN)
 def test_a_whole_probe_with_any_cache_equals_one_without(
     frozen: str, encoder: Run, options: Options, monkeypatch: pytest.MonkeyPatch

@@ -43,7 +43,7 @@ class RowFile:
         self.n += len(block)
 
     def __getitem__(self, index: Tensor) -> Tensor:
-        rows = torch.empty((len(index), *self.stored))
+        rows = torch.empty((len(index), *self.stored), pin_memory=self.device.type == "cuda")
         offsets = index.cpu().numpy() * self.row_bytes
         if not read_rows(self._file.fileno(), offsets, rows.view(len(index), -1).numpy()):
             raise IndexError(f"a row beyond the {self.n} of the file")
