@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from patchvae.figures.canvas import axes_grid, new_figure, title_of
@@ -35,6 +36,7 @@ from patchvae.registry import MODELS
 from patchvae.runtime import Options
 
 LINES = ("-", "--", "-.", ":")
+MARKERS = ("o", "s", "^", "x")
 
 
 def compute(target: Target, options: Options) -> Posteriors:
@@ -97,27 +99,31 @@ def draw(data: Posteriors) -> Figure:
     figure = new_figure(2.3)
     axes = axes_grid(figure, 1, 3)[0]
     for k, (name, seeds) in enumerate(shown.items()):
-        look = {"color": f"C{k}", "ls": LINES[k % 4], "label": name}
-        _panels(axes, seeds, look)
+        look = {"color": f"C{k}", "ls": LINES[k % 4], "label": name, "lw": 1}
+        _panels(axes, seeds, look, MARKERS[k % 4])
     axes[0].set(xlabel="visibility", ylabel="share of parts and cells", yscale="log")
     axes[1].set(xlabel="visible parts in a cell", ylabel="share of cells")
-    axes[2].set(xlabel="part, by share", ylabel="share of cells where visible")
-    for axis in axes:
-        axis.tick_params(labelsize=6)
+    axes[2].set(xlabel="part, most visible first", ylabel="share of cells")
+    for axis in axes[1:]:
+        axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=4, fontsize=6)
     return figure
 
 
-def _panels(axes: Sequence[Axes], seeds: list[Visibility], look: dict[str, Any]) -> None:
+def _panels(
+    axes: Sequence[Axes], seeds: list[Visibility], look: dict[str, Any], marker: str
+) -> None:
     def mean(of: Callable[[Visibility], np.ndarray]) -> np.ndarray:
         return np.asarray(np.mean([of(seed) for seed in seeds], axis=0))
 
     edges = np.linspace(0, 1, BINS + 1)
     left, middle, right = axes
     left.stairs(mean(lambda v: v.histogram), edges, **look)
-    middle.plot(mean(lambda v: v.visible), marker=".", **look)
-    right.plot(mean(lambda v: np.sort(v.parts)[::-1]), marker=".", **look)
+    look |= {"marker": marker, "ms": 3, "mfc": "none"}
+    visible, parts = mean(lambda v: v.visible), mean(lambda v: np.sort(v.parts)[::-1])
+    middle.plot(visible, **look)
+    right.plot(range(1, len(parts) + 1), parts, **look)
 
 
 def tabulate(data: Posteriors, target: Target) -> dict[Path, str]:
