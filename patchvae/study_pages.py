@@ -15,6 +15,7 @@ from patchvae.registry import MODELS
 from patchvae.report.compare import compare_study
 from patchvae.report.compare_views import render
 from patchvae.report.tables import table_texts
+from patchvae.specs import load_table
 
 PUBLISHED = Path("published")
 RESTATED = Path(__file__).with_name("paper") / "restated.yaml"
@@ -46,7 +47,9 @@ def blocks(study: str) -> dict[str, str]:
     restated = compare_study(study, RESTATED, root=PUBLISHED)
     found["restated"] = render("claims.md.j2", restated)
     found["noise"] = render("noise.md.j2", comparison)
-    found["training"] = _training(_read(paths.RESULTS / study / TERMS))
+    shown = _runs_of_first_table(study)
+    terms = [t for t in _read(paths.RESULTS / study / TERMS) if t["run"] in shown]
+    found["training"] = _training(terms)
     jobs = _read(paths.RESULTS / study / JOBS)
     found["cost"], found["provenance"] = _cost(jobs), _provenance(jobs)
     posterior = paths.table(study, "posterior", "csv")
@@ -75,8 +78,14 @@ def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], words: int = 
     return "\n".join([texts[0], rule, *texts[1:]])
 
 
+def _runs_of_first_table(study: str) -> set[str]:
+    table = next(iter(load_study(study).tables))
+    cells = load_table(study, table).cells()
+    return {probe.run.name for cell in cells for probe in cell.probes()}
+
+
 def _training(terms: Sequence[Mapping[str, str]]) -> str:
-    """Each loss term by epoch, means over seeds; of many epochs some, the first and last among them."""
+    """Each loss term of the first table's runs by epoch, means over seeds; of many epochs some."""
     runs: dict[tuple[str, str, str], dict[str, list[float]]] = {}
     for record in terms:
         _, dataset, model, variant, _ = record["run"].split("/")
@@ -99,11 +108,12 @@ def _short(values: Sequence[float]) -> str:
 
 
 def _cost(jobs: Sequence[Mapping[str, str]]) -> str:
-    """Jobs, seconds a job and hours in all, by stage and model."""
+    """Jobs, seconds a job and hours in all: pretraining by model, and each probe."""
     groups: dict[tuple[str, str], list[Mapping[str, str]]] = {}
     for job in jobs:
-        groups.setdefault((job["stage"], MODELS[job["run"].split("/")[2]].title), []).append(job)
-    rows = [[stage, model, *_sums(found)] for (stage, model), found in sorted(groups.items())]
+        model = MODELS[job["run"].split("/")[2]].title if job["stage"] == "pretrain" else "any"
+        groups.setdefault((job["stage"], model), []).append(job)
+    rows = [[*group, *_sums(found)] for group, found in groups.items()]
     headings = ["stage", "model", "jobs", "seconds a job", "hours", "peak memory (MiB)"]
     return _table(headings, [*rows, ["all", "", *_sums(jobs)]], 2)
 

@@ -10,11 +10,13 @@ from patchvae import paths
 from patchvae.figures.canvas import axes_grid, new_figure
 from patchvae.figures.catalogue import Target
 from patchvae.figures.inputs import figure_cells
-from patchvae.paper.published import CellKey
 from patchvae.registry import DATASETS
 from patchvae.report.cells import read_cell
-from patchvae.report.noise import seed_noise
-from patchvae.report.stats import difference_noise
+from patchvae.report.stats import (
+    difference_noise,
+    least_significant_difference,
+    pooled_deviation,
+)
 from patchvae.runtime import Options
 
 LOSSES = {"": "$L_2$", "-lw": "$L_w$", "-gan": "GAN", "-gan-lw": "GAN + $L_w$"}
@@ -56,7 +58,6 @@ def _panel(
     columns: list[tuple[str, str]],
     documents: dict[tuple[str, str], dict[str, Any]],
 ) -> Panel:
-    seeds = _seed_noise(documents) if field == "mean" else {}
     difference = np.full((len(LOSSES), len(columns)), np.nan)
     beyond = np.zeros(difference.shape, dtype=bool)
     for i, loss in enumerate(LOSSES):
@@ -65,20 +66,20 @@ def _panel(
                 documents.get((m + loss, f"{dataset}-{probe}")) for m in ("patchvae", "beta-vae")
             ]
             if pair[0] is not None and pair[1] is not None:
-                a, b, n = pair[0][field], pair[1][field], pair[0]["n_test"]
-                difference[i, j] = a - b
-                noise = max(difference_noise(a, b, n), seeds.get(f"{dataset}-{probe}", 0.0))
-                beyond[i, j] = abs(a - b) > noise
+                ours, other = pair[0], pair[1]
+                difference[i, j] = ours[field] - other[field]
+                beyond[i, j] = abs(difference[i, j]) > _noise(ours, other, field)
     return Panel(title, difference, beyond)
 
 
-def _seed_noise(documents: dict[tuple[str, str], dict[str, Any]]) -> dict[str, float]:
-    """By column, the least significant difference between rows, where there are several seeds."""
-    cells = (
-        (CellKey("table1", row, column), dict(enumerate(document["values"])))
-        for (row, column), document in documents.items()
-    )
-    return {noise.column: noise.difference for noise in seed_noise(cells)}
+def _noise(a: dict[str, Any], b: dict[str, Any], field: str) -> float:
+    """What two rows may differ by: test images, and where both have several seeds, these."""
+    images = difference_noise(a[field], b[field], a["n_test"])
+    seeds = [row["values"] for row in (a, b)]
+    K = min(map(len, seeds))
+    if field != "mean" or K < 2:
+        return images
+    return max(images, least_significant_difference(*pooled_deviation(seeds), K))
 
 
 def draw(data: Differences) -> Figure:

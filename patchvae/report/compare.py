@@ -115,7 +115,7 @@ def compare(
         study=study,
         rows=rows,
         rankings=tuple(_rankings(rows)),
-        noise=tuple(seed_noise((row.key, row.values) for row in rows)),
+        noise=tuple(seed_noise((r.key, found[r.key]["model"], r.values) for r in rows if r.values)),
         claims=results,
         adjusted=dict(zip(tested, holm(list(tested.values())), strict=True)),
     )

@@ -176,11 +176,12 @@ def _show_rankings(comparison: Comparison, console: "Console") -> None:
 def _show_noise(comparison: Comparison, console: "Console") -> None:
     from rich.table import Table
 
-    headings = ("column", "rows", "seeds", "sd", "least significant difference")
+    headings = ("column", "architecture", "rows", "seeds", "sd", "least significant difference")
     table = Table(*headings, title="Noise between seeds")
     for noise in comparison.noise:
         name, numbers = f"{noise.table} {noise.column}", (noise.sd, noise.difference)
-        table.add_row(name, str(noise.rows), str(noise.seeds), *map(_digits, numbers))
+        counts = (noise.architecture, str(noise.rows), str(noise.seeds))
+        table.add_row(name, *counts, *map(_digits, numbers))
     console.print(table)
 
 

@@ -1,22 +1,24 @@
-"""The scatter between seeds in each column, and the difference between two rows that it alone explains."""
+"""The scatter between seeds, and the difference between two rows that it alone explains."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from patchvae.paper.published import CellKey
+from patchvae.registry import MODELS
 from patchvae.report.stats import least_significant_difference, pooled_deviation
 
 
 @dataclass(frozen=True)
 class Noise:
-    """One column of a table: pooled standard deviation over seeds, and the least significant difference.
+    """The rows of one architecture in a column: pooled standard deviation, least significant difference.
 
-    `rows` with at least two seeds count, those that are the same runs once; `seeds` is the fewest
-    that one of them has.
+    Architectures apart, since adversarial ones scatter far more. `rows` with at least two seeds count,
+    those that are the same runs once; `seeds` is the fewest that one of them has.
     """
 
     table: str
     column: str
+    architecture: str
     rows: int
     seeds: int
     df: int
@@ -24,19 +26,19 @@ class Noise:
     difference: float
 
 
-def seed_noise(cells: Iterable[tuple[CellKey, Mapping[int, float]]]) -> list[Noise]:
-    """The noise of each column, from accuracies by seed."""
-    columns: dict[tuple[str, str], list[Sequence[float]]] = {}
-    for key, values in cells:
-        groups = columns.setdefault((key.table, key.column), [])
+def seed_noise(cells: Iterable[tuple[CellKey, str, Mapping[int, float]]]) -> list[Noise]:
+    """From each cell's key, model and accuracies by seed."""
+    found: dict[tuple[str, str, str], list[Sequence[float]]] = {}
+    for key, model, values in cells:
+        groups = found.setdefault((key.table, key.column, MODELS[model].architecture), [])
         # two rows with the default setting are the same runs
         if len(values) > 1 and list(values.values()) not in groups:
             groups.append(list(values.values()))
-    return [_noise(*column, groups) for column, groups in columns.items() if groups]
+    return [_noise(*place, groups) for place, groups in found.items() if groups]
 
 
-def _noise(table: str, column: str, groups: list[Sequence[float]]) -> Noise:
+def _noise(table: str, column: str, architecture: str, groups: list[Sequence[float]]) -> Noise:
     sd, df = pooled_deviation(groups)
     K = min(len(values) for values in groups)
     difference = least_significant_difference(sd, df, K)
-    return Noise(table, column, len(groups), K, df, sd, difference)
+    return Noise(table, column, architecture, len(groups), K, df, sd, difference)

@@ -184,6 +184,7 @@ def test_a_difference_is_bold_when_it_exceeds_the_noise_of_images_and_of_seeds(
         return {"mean": mean, "paper": mean, "values": values, "n_test": 5000}
 
     documents = {("beta-vae", "parts32-conv5"): document(20.0)}
+    documents["bigan", "parts32-conv5"] = document(0.0) | {"values": [0.0, 40.0]}  # not of the pair
     documents["patchvae", "parts32-conv5"] = document(23.0)
     columns = [("parts32", "conv5")]
     assert heatmap._panel("ours", "mean", columns, documents).beyond_noise[0, 0] == bold

@@ -3,25 +3,45 @@
 import pytest
 
 from patchvae.paper.published import CellKey
-from patchvae.report.noise import seed_noise
+from patchvae.report.noise import Noise, seed_noise
 
 COLUMN = "cifar100-conv5"
+
+
+def noises(table: str, rows: dict[tuple[str, str], dict[int, float]]) -> list[Noise]:
+    """Of rows by key and model."""
+    return seed_noise((CellKey(table, row, COLUMN), model, v) for (row, model), v in rows.items())
 
 
 def test_rows_that_are_the_same_runs_count_once() -> None:
     same = {0: 10.0, 1: 12.0, 2: 14.0}
     rows = {"num_parts=16": same, "part_dim=6": same, "num_parts=8": {0: 3.0, 1: 3.0, 2: 3.0}}
-    (noise,) = seed_noise((CellKey("table3", row, COLUMN), v) for row, v in rows.items())
+    (noise,) = noises("table3", {(row, "patchvae"): values for row, values in rows.items()})
     assert (noise.rows, noise.df, noise.seeds) == (2, 4, 3)
     assert noise.sd == pytest.approx(2**0.5)  # of variances 4 and 0
 
 
 def test_the_fewest_seeds_of_a_row_decide_and_single_ones_are_left_out() -> None:
-    rows = {"a": {0: 1.0, 1: 2.0, 2: 3.0}, "b": {1: 4.0, 2: 6.0}, "c": {0: 50.0}}
-    (noise,) = seed_noise((CellKey("table1", row, COLUMN), v) for row, v in rows.items())
+    rows = {
+        ("patchvae", "patchvae"): {0: 1.0, 1: 2.0, 2: 3.0},
+        ("patchvae-lw", "patchvae-lw"): {1: 4.0, 2: 6.0},
+        ("patchvae-gan", "patchvae-gan"): {0: 50.0},
+    }
+    (noise,) = noises("table1", rows)
     assert (noise.rows, noise.df, noise.seeds) == (2, 3, 2)
     assert noise.difference == pytest.approx(3.182446 * noise.sd, rel=1e-6)  # t(0.975, 3)
 
 
+def test_a_row_that_scatters_says_nothing_about_other_architectures() -> None:
+    rows = {
+        ("beta-vae-lw", "beta-vae-lw"): {0: 1.0, 1: 3.0},
+        ("bigan", "bigan"): {0: 10.0, 1: 50.0},
+        ("beta-vae-gan", "beta-vae-gan"): {0: 1.0, 1: 1.0},
+    }
+    vae, bigan = noises("table1", rows)
+    assert (vae.architecture, vae.rows, vae.sd) == ("beta-vae", 2, 1.0)
+    assert (bigan.architecture, bigan.rows) == ("bigan", 1)
+
+
 def test_one_seed_says_nothing() -> None:
-    assert seed_noise([(CellKey("table1", "a", COLUMN), {0: 1.0})]) == []
+    assert noises("table1", {("bigan", "bigan"): {0: 1.0}}) == []
