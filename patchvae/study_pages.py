@@ -11,7 +11,7 @@ from typing import Any
 from patchvae import paths
 from patchvae.config import load_study
 from patchvae.figures.posterior_tables import posterior_sheet
-from patchvae.registry import MODELS
+from patchvae.registry import DATASETS, MODELS
 from patchvae.report.compare import compare_study
 from patchvae.report.compare_views import render
 from patchvae.report.tables import table_texts
@@ -88,23 +88,24 @@ def _training(terms: Sequence[Mapping[str, str]]) -> str:
     """Each loss term of the first table's runs by epoch, means over seeds; of many epochs some."""
     runs: dict[tuple[str, str, str], dict[str, list[float]]] = {}
     for record in terms:
-        _, dataset, model, variant, _ = record["run"].split("/")
+        _, dataset, model, _, _ = record["run"].split("/")
         for name, text in record.items():
             if name not in ("run", "epoch", "images_per_second") and text:
-                by_epoch = runs.setdefault((f"{dataset} {model}", variant, name), {})
+                by_epoch = runs.setdefault((DATASETS[dataset].title, MODELS[model].title, name), {})
                 by_epoch.setdefault(record["epoch"], []).append(float(text))
     epochs = list(dict.fromkeys(record["epoch"] for record in terms))
     step = (len(epochs) - 1) / (SHOWN_EPOCHS - 1)
     chosen = list(dict.fromkeys(epochs[round(i * step)] for i in range(SHOWN_EPOCHS)))
     rows = [
-        [model, variant, term, *(_short(by_epoch.get(epoch, [])) for epoch in chosen)]
-        for (model, variant, term), by_epoch in runs.items()
+        [*words, *(_short(by_epoch.get(epoch, [])) for epoch in chosen)]
+        for words, by_epoch in runs.items()
     ]
-    return _table(["model", "variant", "term", *(f"epoch {epoch}" for epoch in chosen)], rows, 3)
+    return _table(["dataset", "model", "term", *(f"epoch {epoch}" for epoch in chosen)], rows, 3)
 
 
 def _short(values: Sequence[float]) -> str:
-    return f"{fmean(values):.3g}" if values else ""
+    mean = fmean(values) if values else None
+    return "" if mean is None else f"{mean:,.0f}" if abs(mean) >= 1000 else f"{mean:.3g}"
 
 
 def _cost(jobs: Sequence[Mapping[str, str]]) -> str:

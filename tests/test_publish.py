@@ -143,7 +143,7 @@ def test_the_training_block_has_means_over_seeds_and_the_cost_block_sums() -> No
     runs = [p.run for p in load_table("tiny", "table1").cells()[0].probes()]
     kl = [float(records(run.pretrain / paths.HISTORY)[1]["kl"]) for run in runs]
     (row,) = [line for line in found["training"].splitlines() if "| kl |" in line]
-    assert row.startswith("| parts32 beta-vae | z8-beta1 | kl |")
+    assert row.startswith("| Parts-32 | $\\beta$-VAE | kl |")
     assert row.endswith(f" {fmean(kl):.3g} |")
     jobs = records(PUBLISHED / "results" / "tiny" / "jobs.csv")
     hours = sum(float(job["seconds"]) for job in jobs) / 3600
