@@ -44,10 +44,12 @@ def publish(study: str) -> list[Path]:
     for cell in cells:
         read_cell(cell)
     jobs, terms = list(_jobs(cells)), list(_terms(_pretrained(cells)))
-    folder = PUBLISHED / paths.RESULTS / study
+    folder, posterior = PUBLISHED / paths.RESULTS / study, paths.table(study, "posterior", "csv")
+    shutil.rmtree(folder, ignore_errors=True)  # what an earlier form of the study had
+    (PUBLISHED / posterior).unlink(missing_ok=True)
     written = [_copy(cell.path) for cell in cells]
     written += [_write_csv(folder / JOBS, jobs), _write_csv(folder / TERMS, terms)]
-    if (posterior := paths.table(study, "posterior", "csv")).exists():
+    if posterior.exists():
         written.append(_copy(posterior))
     page = page_path(study)
     if not page.exists():

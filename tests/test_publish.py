@@ -152,6 +152,23 @@ def test_the_training_block_has_means_over_seeds_and_the_cost_block_sums() -> No
     assert total.split(" | ")[4] == f"{hours:.2f}"
 
 
+@pytest.mark.usefixtures("project")
+def test_what_the_study_no_longer_has_is_no_longer_published() -> None:
+    publish("tiny")
+    cell = load_table("tiny", "table1").cells()[0]
+    old = PUBLISHED / cell.path.parent.parent / "left-out" / cell.path.name
+    old.parent.mkdir()
+    shutil.copyfile(cell.path, old)
+    paths.table("tiny", "posterior", "csv").unlink()
+    with pytest.raises(ConfigError, match="no block 'posterior'"):
+        publish("tiny")  # the page still shows it
+    page_path("tiny").unlink()
+    publish("tiny")
+    assert not old.exists()
+    assert (PUBLISHED / cell.path).exists()
+    assert not (PUBLISHED / paths.table("tiny", "posterior", "csv")).exists()
+
+
 def test_an_unfinished_study_leaves_nothing(project: Path) -> None:
     cell = load_table("tiny", "table1").cells()[-1]
     cell.path.unlink()
