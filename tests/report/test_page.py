@@ -28,6 +28,7 @@ def write_cell(cell: Cell, values: list[float]) -> None:
         "table": cell.table,
         "row": cell.row.key,
         "column": cell.column_key,
+        "model": cell.row.model,
         "seeds": list(range(len(values))),
         "values": values,
         "failed": [],
