@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from patchvae import paths
-from patchvae.config import load_study
 from patchvae.errors import ConfigError
+from patchvae.figures.training import read_history
 from patchvae.registry import ARCHITECTURES, MODELS
 from patchvae.report.cells import read_cell
 from patchvae.results import read_result, write_text
 from patchvae.runs import ProbeConfig, Run
-from patchvae.specs import Cell, load_table
+from patchvae.specs import Cell, study_cells
 from patchvae.study_pages import BLOCK, JOBS, PUBLISHED, TERMS, blocks, page_path, skeleton
 
 MADE = (
@@ -40,7 +40,7 @@ def publish(study: str) -> list[Path]:
 
     CheckpointError names the first cell, run or table that is missing, altered or stale.
     """
-    cells = [c for table in load_study(study).tables for c in load_table(study, table).cells()]
+    cells = study_cells(study)
     for cell in cells:
         read_cell(cell)
     jobs, terms = list(_jobs(cells)), list(_terms(_pretrained(cells)))
@@ -52,9 +52,9 @@ def publish(study: str) -> list[Path]:
     if posterior.exists():
         written.append(_copy(posterior))
     page = page_path(study)
-    if not page.exists():
-        write_text(page, skeleton(study))
-    write_text(page, fill(page.read_text(encoding="utf-8"), blocks(study), str(page)))
+    content = blocks(study)
+    text = page.read_text(encoding="utf-8") if page.exists() else skeleton(study, content)
+    write_text(page, fill(text, content, str(page)))
     return [*written, page, *_pictures(study, page)]
 
 
@@ -121,11 +121,10 @@ def _jobs(cells: Sequence[Cell]) -> Iterator[dict[str, Any]]:
 def _terms(runs: Sequence[Run]) -> Iterator[dict[str, Any]]:
     """The loss terms of every run and epoch, to six digits."""
     for run in runs:
-        read_result(run.pretrain / paths.METRICS, "pretrain")
-        with (run.pretrain / paths.HISTORY).open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                numbers = {name: f"{float(text):.6g}" for name, text in row.items()}
-                yield {"run": run.name, **numbers, "epoch": row["epoch"]}
+        history = read_history(run)
+        for i, epoch in enumerate(history.epochs):
+            numbers = {name: f"{values[i]:.6g}" for name, values in history.terms.items()}
+            yield {"run": run.name, "epoch": f"{epoch:.0f}", **numbers}
 
 
 def _pictures(study: str, page: Path) -> Iterator[Path]:

@@ -151,6 +151,12 @@ def load_table(study_name: str, name: str) -> Table:
     return table
 
 
+def study_cells(study_name: str, table: str | None = None) -> list[Cell]:
+    """Every cell of a study, table by table, or of one of its tables."""
+    names = load_study(study_name).tables if table is None else [table]
+    return [cell for name in names for cell in load_table(study_name, name).cells()]
+
+
 def _panels(
     study: Study, name: str, spec: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> list[Panel]:

@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from statistics import fmean
@@ -31,10 +31,10 @@ def page_path(study: str) -> Path:
     return Path("docs") / f"results-{study}.md"
 
 
-def skeleton(study: str) -> str:
-    """A page with every block, to write around."""
-    names = "\n\n".join(f"<!-- published: {name} -->\n<!-- end -->" for name in blocks(study))
-    return f"# {load_study(study).title}\n\n{names}\n"
+def skeleton(study: str, names: Iterable[str]) -> str:
+    """A page with these blocks, still empty, to write around."""
+    empty = "\n\n".join(f"<!-- published: {name} -->\n<!-- end -->" for name in names)
+    return f"# {load_study(study).title}\n\n{empty}\n"
 
 
 def blocks(study: str) -> dict[str, str]:

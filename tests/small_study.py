@@ -1,5 +1,8 @@
 """A study small enough for tests, and how to forget the studies of another folder."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from patchvae import config, specs
@@ -36,6 +39,19 @@ def edit_tiny(project: Path, old: str, new: str) -> None:
     assert path.read_text().count(old) == 1
     path.write_text(path.read_text().replace(old, new))
     forget_configs()
+
+
+@contextmanager
+def inside(folder: Path) -> Iterator[None]:
+    """Within the block a folder is the current one, and its config/ is read afresh."""
+    before = Path.cwd()
+    os.chdir(folder)
+    forget_configs()
+    try:
+        yield
+    finally:
+        os.chdir(before)
+        forget_configs()
 
 
 def forget_configs() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import fmean
 
 import pytest
-from small_study import REPO, TINY, forget_configs
+from small_study import REPO, TINY, inside
 
 from patchvae import paths
 from patchvae.errors import CheckpointError, ConfigError
@@ -38,9 +38,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, parts_root: Path) -> Path
     shutil.copytree(REPO / "config", folder / "config")
     (folder / "config" / "tiny.yaml").write_text(STUDY)
     options = Options(device="cpu", data=parts_root)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        forget_configs()
+    with inside(folder):
         cells = load_table("tiny", "table1").cells()
         for config in {p.folder: p for cell in cells for p in cell.probes()}.values():
             if not (config.run.pretrain / paths.METRICS).exists():
@@ -49,18 +47,15 @@ def finished(tmp_path_factory: pytest.TempPathFactory, parts_root: Path) -> Path
         for cell in cells:
             write_cell(cell)
         write_figure("tiny", "posterior", options)
-    forget_configs()
     return folder
 
 
 @pytest.fixture
-def project(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def project(finished: Path, tmp_path: Path) -> Iterator[Path]:
     """A copy of it as the current folder."""
-    shutil.copytree(finished, tmp_path / "project")
-    monkeypatch.chdir(tmp_path / "project")
-    forget_configs()
-    yield tmp_path / "project"
-    forget_configs()
+    folder = shutil.copytree(finished, tmp_path / "project")
+    with inside(folder):
+        yield folder
 
 
 def records(path: Path) -> list[dict[str, str]]:
@@ -69,14 +64,12 @@ def records(path: Path) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("page", sorted(REPO.glob("docs/results-*.md")), ids=lambda p: p.stem)
-def test_every_page_shows_what_is_published(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_page_shows_what_is_published(page: Path) -> None:
     text = page.read_text()
     if BLOCK.search(text) is None:
         pytest.skip("written by hand")
-    monkeypatch.chdir(REPO)
-    forget_configs()
-    assert text == fill(text, blocks(page.stem.removeprefix("results-")), page.name)
-    forget_configs()
+    with inside(REPO):
+        assert text == fill(text, blocks(page.stem.removeprefix("results-")), page.name)
 
 
 @pytest.mark.usefixtures("project")

@@ -8,7 +8,7 @@ from patchvae.config import load_study
 from patchvae.figures.catalogue import SWEEPS, SYMBOLS, Target, part_datasets
 from patchvae.registry import ARCHITECTURES, DATASETS, MODELS
 from patchvae.runs import Run, variant_of
-from patchvae.specs import Cell, load_table
+from patchvae.specs import Cell, load_table, study_cells
 
 CELL_FIGURES = ("ablations", "scatter", "heatmap")
 
@@ -79,12 +79,7 @@ def _named_runs(
 def figure_cells(study_name: str, figure: str) -> list[Cell]:
     """The cells that `ablations`, `scatter` or `heatmap` shows."""
     tables = {"heatmap": ("table1",), "ablations": SWEEPS}.get(figure)
-    return [
-        cell
-        for name in load_study(study_name).tables
-        if tables is None or name in tables
-        for cell in load_table(study_name, name).cells()
-    ]
+    return [cell for cell in study_cells(study_name) if tables is None or cell.table in tables]
 
 
 def figure_runs(target: Target) -> list[Run]:

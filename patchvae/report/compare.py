@@ -11,7 +11,6 @@ from statistics import fmean
 from typing import Any
 
 from patchvae import paths
-from patchvae.config import load_study
 from patchvae.errors import CheckpointError
 from patchvae.paper.claims import Part, load_claims
 from patchvae.paper.published import CellKey, accuracy
@@ -21,7 +20,7 @@ from patchvae.report.claims import Result, evaluate
 from patchvae.report.noise import Noise, seed_noise
 from patchvae.report.stats import Interval, Verdict, holm, kendall_tau, verdict
 from patchvae.results import read_result
-from patchvae.specs import load_table
+from patchvae.specs import study_cells
 
 NOT_RUN, FAILED, DONE, UNPUBLISHED = "not run", "failed", "done", "not in the paper"
 
@@ -123,9 +122,7 @@ def compare(
 
 def compare_study(study: str, claims: Path | None = None, root: Path = Path()) -> Comparison:
     """`compare` of a study below `root`: stale cells are refused, failed jobs shown as failed."""
-    cells = [
-        cell for table in load_study(study).tables for cell in load_table(study, table).cells()
-    ]
+    cells = study_cells(study)
     digests = {CellKey.parse(cell.key): cell_config_digest(cell) for cell in cells}
     return compare(
         study,

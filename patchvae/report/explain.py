@@ -18,14 +18,13 @@ from patchvae.report.jobs import (
     Job,
     cell_job,
     parse_training,
-    study_cells,
     training_job,
     with_needs,
 )
 from patchvae.report.protocol import show
 from patchvae.report.states import DONE, State, States, cell_state
 from patchvae.runs import PretrainConfig, ProbeConfig
-from patchvae.specs import Cell, parse_cell
+from patchvae.specs import Cell, parse_cell, study_cells
 
 PLACE = re.compile(r"table\d+:\d+:\d+")
 

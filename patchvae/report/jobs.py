@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from patchvae import paths
-from patchvae.config import load_study, study_names
+from patchvae.config import study_names
 from patchvae.errors import ConfigError
 from patchvae.failures import PRETRAIN, Config, log_path, stage_of
 from patchvae.report.tables import ARCHITECTURE_TABLES, parse_target, table_names
@@ -84,12 +84,6 @@ def _walk(job: Job) -> Iterator[Job]:
     for before in job.needs:
         yield from _walk(before)
     yield job
-
-
-def study_cells(study: str, table: str | None = None) -> list[Cell]:
-    """Every cell of a study, or of one of its tables."""
-    names = load_study(study).tables if table is None else [table]
-    return [cell for name in names for cell in load_table(study, name).cells()]
 
 
 def jobs_for(target: str) -> list[Job]:

@@ -24,7 +24,7 @@ from patchvae.report.markup import html
 from patchvae.report.protocol import show
 from patchvae.report.templating import environment
 from patchvae.results import read_result, write_text
-from patchvae.specs import Cell, load_table
+from patchvae.specs import Cell, load_table, study_cells
 
 COUNTED = ("table6", "table7", "table8", "table9", "table10")
 CAPTIONS = paths.SCHEMAS.parent / "report"
@@ -90,7 +90,7 @@ def context(study_name: str, illustrations: Sequence[Illustration]) -> dict[str,
     """Everything that the template shows."""
     study, comparison = load_study(study_name), compare_study(study_name)
     rows = {row.key: row for row in comparison.rows}
-    cells = [cell for name in study.tables for cell in load_table(study_name, name).cells()]
+    cells = study_cells(study_name)
     details = {cell.key: detail(cell, rows[key_of(cell)]) for cell in cells}
     return {
         "study": study,

@@ -18,12 +18,12 @@ from patchvae.report.jobs import (
     TRAINED,
     Job,
     cell_job,
-    study_cells,
     with_needs,
 )
 from patchvae.report.states import DONE, FAILED, STALE, WORDS, State, States, cell_state
 from patchvae.results import read_result
 from patchvae.runs import Run
+from patchvae.specs import study_cells
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from small_study import REPO, inside
 
-from patchvae import config, specs
+from patchvae import specs
 from patchvae.paper.published import CellKey
 from patchvae.report.cells import cell_config_digest
 from patchvae.results import write_result
 from patchvae.runtime import Options
 from patchvae.specs import Cell
 
-REPO = Path(__file__).resolve().parents[2]
 SMALL = """\
 study: small
 title: a test of figures
@@ -33,12 +33,6 @@ tables:
     without: [num_parts=4, num_parts=16, num_parts=32, num_parts=64, part_dim=6, part_dim=9]
   table5: {datasets: [parts32]}
 """
-
-
-def forget_configs() -> None:
-    """Drop what was read from another folder's config/."""
-    for cached in (config.protocol, config.load_study, specs.read_spec, specs.load_table):
-        cached.cache_clear()
 
 
 def make_cells(
@@ -76,22 +70,17 @@ def trained(tmp_path_factory: pytest.TempPathFactory, parts_root: Path) -> tuple
     shutil.copytree(REPO / "config", folder / "config")
     (folder / "config" / "small.yaml").write_text(SMALL)
     options = Options(device="cpu", data=parts_root)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        forget_configs()
+    with inside(folder):
         runs = [*model_runs("small", "parts32").values(), *vae_runs("small", "parts32").values()]
         for run in dict.fromkeys(seeds[0] for seeds in runs):
             pretrain(resolve_run(run), options)
         for name in ("table1", "table3", "table5"):
             make_cells(specs.load_table("small", name).cells())
-    forget_configs()
     return folder, options
 
 
 @pytest.fixture
-def studio(trained: tuple[Path, Options], monkeypatch: pytest.MonkeyPatch) -> Iterator[Options]:
+def studio(trained: tuple[Path, Options]) -> Iterator[Options]:
     """That folder as the current one; gives the options to draw with."""
-    monkeypatch.chdir(trained[0])
-    forget_configs()
-    yield trained[1]
-    forget_configs()
+    with inside(trained[0]):
+        yield trained[1]

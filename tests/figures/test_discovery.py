@@ -87,13 +87,10 @@ def test_kmeans_separates_two_textures() -> None:
 @pytest.fixture(scope="module")
 def measured(trained: tuple[Path, Options]) -> Iterator[precision.Discovery]:
     """What the small study's figure shows, computed once."""
-    from small_study import forget_configs
+    from small_study import inside
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(trained[0])
-        forget_configs()
+    with inside(trained[0]):
         yield discovery.compute(TARGET, trained[1])
-    forget_configs()
 
 
 def test_every_patchvae_of_tables_1_and_3_is_measured_at_every_epoch(

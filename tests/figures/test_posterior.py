@@ -27,13 +27,10 @@ TARGET = Target("small", FIGURES["posterior"])
 @pytest.fixture(scope="module")
 def measured(trained: tuple[Path, Options]) -> Iterator[Posteriors]:
     """What the small study's figure shows, computed once."""
-    from small_study import forget_configs
+    from small_study import inside
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(trained[0])
-        forget_configs()
+    with inside(trained[0]):
         yield posterior.compute(TARGET, trained[1])
-    forget_configs()
 
 
 def posteriors(row: str, options: Options) -> tuple[BetaVAE | PatchVAE, list[Tensor]]:
