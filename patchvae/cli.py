@@ -260,7 +260,7 @@ def protocol(markdown: bool, study: str, dataset: str | None) -> None:
 @cli.command()
 @click.option("--markdown", is_flag=True, help="docs/readings.md")
 def readings(markdown: bool) -> None:
-    """Print the readings A1-A18: what the paper leaves open and how it is read here."""
+    """Print the readings: what the paper leaves open and how it is read here."""
     from rich.console import Console
 
     from patchvae.report.readings import render_markdown, render_terminal

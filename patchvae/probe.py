@@ -39,11 +39,17 @@ from patchvae.sources import probe_source
 
 EVAL_BATCH = 512  # images at a time outside training, on a CPU
 GPU_EVAL_BATCH = 4096  # of 32 x 32 pixels on a GPU, as many pixels of other sizes
+NETWORK = ("hidden", "precision", "dropout", "init", "frozen_bn", "affine")  # settings of it
+PREDICTED = ("predicted", "correct1", "correct5")  # of every test image
 CACHE_BYTES = 64 << 30  # features beyond this are computed afresh for each batch
 
 
 class Classifier(nn.Module):
-    """The trunk with stages up to `frozen` fixed, and the two fully-connected layers of Table 10."""
+    """The trunk with stages up to `frozen` fixed, and the two fully-connected layers of Table 10.
+
+    The settings are those of the protocol's section `probe` that shape the network; their defaults
+    are the protocol's.
+    """
 
     def __init__(
         self,
@@ -51,25 +57,37 @@ class Classifier(nn.Module):
         frozen: str | None,
         size: int,
         classes: int,
-        hidden: int,
+        *,
+        hidden: int = 512,
         precision: str = "fp32",
+        dropout: float = 0.0,
+        init: str = "pytorch",
+        frozen_bn: str = "eval",
+        affine: str = "trained",
     ) -> None:
         super().__init__()
         self.trunk = trunk
         self.frozen, self.rest = trunk.split(frozen)
         side = size // trunk.stride
         self.classes, self.size, self.precision = classes, size, precision
-        self.head = Head(trunk.channels * side * side, classes, hidden)
-        for stage in self.frozen:
-            for module in trunk.stage(stage):
-                module.requires_grad_(False)
+        self.head = Head(trunk.channels * side * side, classes, hidden, dropout, init)
+        self.constant = bool(self.frozen) and frozen_bn == "eval"
+        fixed = [module for stage in self.frozen for module in trunk.stage(stage)]
+        if affine == "frozen":
+            fixed += [m for m in trunk.modules() if isinstance(m, nn.BatchNorm2d)]
+        for module in fixed:
+            module.requires_grad_(False)
 
     def train(self, mode: bool = True) -> "Classifier":
-        """Frozen stages stay in eval mode, their BN statistics as pretrained."""
+        """Frozen stages whose features are constants of the image stay in eval mode.
+
+        With `frozen_bn: train` (reading A13) their statistics are each batch's, as the release has it.
+        """
         super().train(mode)
-        for stage in self.frozen:
-            for module in self.trunk.stage(stage):
-                module.eval()
+        if self.constant:
+            for stage in self.frozen:
+                for module in self.trunk.stage(stage):
+                    module.eval()
         return self
 
     def prefix(self, x: Tensor) -> Tensor:
@@ -150,7 +168,7 @@ def cache(live: Live, flip: bool, memory: int | None = None) -> Cached:
 def features_of(images: Images, classifier: Classifier, flip: bool) -> Live | Cached:
     """Cached features where something is frozen and memory or disk holds them, else computed live."""
     live = Live(images, classifier)
-    if not classifier.frozen:
+    if not classifier.constant:
         return live
     one = live.batch(torch.arange(1, device=live.index_device)).numel()
     needed = 4 * one * len(images) * (2 if flip else 1)
@@ -170,7 +188,7 @@ def _split(config: ProbeConfig, data: Prepared, name: str, classifier: Classifie
     facts, settings = config.encoder.data, config.probe
     limit = facts.train if name == "train" else facts.test
     device = next(classifier.parameters()).device
-    images = load_images(data, (name,), limit, device)
+    images = load_images(data, (name,), limit, device, facts.inputs)
     assert images.labels is not None
     if name == "train" and len(images) < settings.batch_size:
         raise ConfigError(
@@ -193,14 +211,17 @@ def evaluate(classifier: Classifier, split: Split) -> dict[str, Any]:
         index = torch.arange(start, stop, device=split.features.index_device)
         top[start:stop] = classifier(split.features.batch(index)).topk(k, dim=1).indices
     hits = parallel.total(top) == labels[:, None]
-    top1, top5 = hits[:, 0], hits.any(1)
-    return {
-        "predicted": top[:, 0].cpu().numpy().astype(np.int16),
-        "correct1": top1.cpu().numpy(),
-        "correct5": top5.cpu().numpy(),
-        "top1": round(100 * top1.double().mean().item(), 6),
-        "top5": round(100 * top5.double().mean().item(), 6),
-    }
+    return _scored(
+        predicted=top[:, 0].cpu().numpy().astype(np.int16),
+        correct1=hits[:, 0].cpu().numpy(),
+        correct5=hits.any(1).cpu().numpy(),
+    )
+
+
+def _scored(**predictions: np.ndarray) -> dict[str, Any]:
+    """Predictions with the accuracies that follow from them."""
+    scores = {f"top{k}": round(100 * float(predictions[f"correct{k}"].mean()), 6) for k in (1, 5)}
+    return predictions | scores
 
 
 def load_trunk(config: ProbeConfig) -> tuple[Trunk, dict[str, Any]]:
@@ -220,6 +241,7 @@ def probe(config: ProbeConfig, options: Options) -> dict[str, Any]:
     """Train one classifier and write its files; returns the content of its metrics.json.
 
     The result is the last epoch's accuracy (reading A12); the best epoch's is recorded by that name.
+    With `report: best` it is the result, chosen on the test images.
     """
     started, clock = now(), time.monotonic()
     torch.set_num_threads(options.threads)
@@ -235,9 +257,8 @@ def probe(config: ProbeConfig, options: Options) -> dict[str, Any]:
         )
     torch.manual_seed(derive_seed(config.run.seed, "probe", "init"))
     facts, settings = config.encoder.data, config.probe
-    classifier = Classifier(
-        trunk, config.frozen, facts.size, facts.classes, settings.hidden, settings.precision
-    )
+    network = {name: getattr(settings, name) for name in NETWORK}
+    classifier = Classifier(trunk, config.frozen, facts.size, facts.classes, **network)
     classifier = classifier.to(device).to(memory_format=torch.channels_last).eval()
     source = probe_source()
     key = digest_of([config.digest, encoder["digest"], source])
@@ -246,8 +267,9 @@ def probe(config: ProbeConfig, options: Options) -> dict[str, Any]:
         train = _split(config, data, "train", classifier)
         test = _split(config, data, "test", classifier)
         parallel.check_batch(settings.batch_size)
-    history = _train(config, classifier, train, test, store, options)
-    result = evaluate(classifier, test)
+    loop = _train(config, classifier, train, test, store, options)
+    best = {name: tensor.numpy() for name, tensor in loop.kept.items()}
+    result = _scored(**best) if best else evaluate(classifier, test)
     document = {
         "run": config.run.name,
         "probe": config.name,
@@ -258,13 +280,13 @@ def probe(config: ProbeConfig, options: Options) -> dict[str, Any]:
         "n_test": len(result["correct1"]),
         "top1": result["top1"],
         "top5": result["top5"],
-        "best_epoch": max(history, key=lambda row: row["top1"]),
+        "best_epoch": max(loop.history, key=lambda row: row["top1"]),
         "wall_seconds": round(time.monotonic() - clock, 2),
         "provenance": provenance(started, options),
     }
     if rank() > 0:
         return document
-    metrics = _write(config, history, result, document)
+    metrics = _write(config, loop.history, result, document)
     store.clear()
     return metrics
 
@@ -281,7 +303,7 @@ def _train(
     test: Split,
     store: StateStore,
     options: Options,
-) -> list[Row]:
+) -> Loop:
     settings, seed = config.probe, config.run.seed
     B, n, device = settings.batch_size, len(train.labels), train.labels.device
     synchronise(classifier)
@@ -311,8 +333,10 @@ def _train(
             h = train.features.batch(index, None if flip is None else flip[index])
             loop.record(*take(h, train.labels[index.to(device, non_blocking=True)]))
         scores = evaluate(classifier, test)
+        if settings.report == "best" and all(scores["top1"] > row["top1"] for row in loop.history):
+            loop.kept = {name: torch.from_numpy(scores[name]) for name in PREDICTED}
         loop.end_epoch({"lr": optimizer.lr, "top1": scores["top1"], "top5": scores["top5"]})
-    return loop.history
+    return loop
 
 
 def _write(
@@ -320,9 +344,7 @@ def _write(
 ) -> dict[str, Any]:
     folder: Path = config.folder
     buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer, **{name: result[name] for name in ("predicted", "correct1", "correct5")}
-    )
+    np.savez_compressed(buffer, **{name: result[name] for name in PREDICTED})
     write_bytes(folder / paths.PREDICTIONS, buffer.getvalue())
     write_text(folder / paths.RESOLVED, yaml.safe_dump(config.as_dict(), sort_keys=False))
     write_history(folder / paths.HISTORY, history)

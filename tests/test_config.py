@@ -201,9 +201,14 @@ def test_protocol_and_schema_have_the_same_keys(in_repo: Path) -> None:
 
 def test_every_model_key_is_used_by_an_architecture(in_repo: Path) -> None:
     used = {
-        key for a in ARCHITECTURES.values() for key in (*a.keys, *(key for _, key in a.variant))
+        key
+        for a in ARCHITECTURES.values()
+        for key in (*a.keys, a.inputs, *(key for _, key in a.variant))
     }
-    assert {f"model.{key}" for key in used} == {k for k in protocol() if k.startswith("model.")}
+    full = {key if "." in key else f"model.{key}" for key in used}
+    assert {k for k in full if k.startswith("model.")} == {
+        k for k in protocol() if k.startswith("model.")
+    }
 
 
 def test_readings_named_by_the_protocol_exist_and_name_it_back(in_repo: Path) -> None:

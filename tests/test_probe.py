@@ -54,7 +54,7 @@ def make(frozen: str | None, classes: int = 10) -> Classifier:
     for name, value in trunk.state_dict().items():
         if "running" in name:
             value.add_(0.1 * torch.rand_like(value))
-    return Classifier(trunk, frozen, 32, classes, 16).to(memory_format=torch.channels_last)
+    return Classifier(trunk, frozen, 32, classes, hidden=16).to(memory_format=torch.channels_last)
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from patchvae.figures.catalogue import FIGURES, Target, figure_names
 from patchvae.figures.inputs import default_run, figure_cells, figure_runs, input_files
 from patchvae.figures.networks import held_out, load_trained
 from patchvae.figures.write import write_figure
-from patchvae.losses import weighted_squared_error
+from patchvae.losses import patch_weights, weighted_squared_error
 from patchvae.paper.published import CellKey, accuracy, parameters
 from patchvae.registry import MODELS
 from patchvae.report.stats import difference_noise
@@ -115,7 +115,9 @@ def test_the_mask_is_the_weight_of_the_loss() -> None:
     data = figure3.masks(figure3.photographs(), "")
     x = torch.from_numpy(data.images).permute(0, 3, 1, 2).float() / 127.5 - 1
     x_hat = (x + 0.5).requires_grad_()
-    (gradient,) = torch.autograd.grad(weighted_squared_error(x_hat, x) * len(x), x_hat)
+    (gradient,) = torch.autograd.grad(
+        weighted_squared_error(x_hat, x, patch_weights(x)) * len(x), x_hat
+    )
     # d/dx_hat w (x_hat - x)^2 = 2 w (x_hat - x) = w, the same in the three channels
     for channel in range(3):
         np.testing.assert_allclose(gradient[:, channel].numpy(), data.weights, rtol=1e-4)

@@ -30,9 +30,10 @@ def test_latent_decoder_makes_an_image_of_a_vector(size: int, doublings: int) ->
     assert decoder(torch.randn(2, 96)).shape == (2, 3, size, size)
 
 
+@pytest.mark.parametrize("design", ["ours", "release"])
 @pytest.mark.parametrize("size", [32, 64, 224])
-def test_discriminators_take_every_size_with_the_same_parameters(size: int) -> None:
-    image, joint = Discriminator(), JointDiscriminator(96)
+def test_discriminators_take_every_size_with_the_same_parameters(size: int, design: str) -> None:
+    image, joint = Discriminator(design), JointDiscriminator(96, design)
     x = torch.randn(2, 3, size, size)
     assert image(x).shape == (2, 1)
     assert joint(x, torch.randn(2, 96)).shape == (2, 1)
@@ -40,15 +41,20 @@ def test_discriminators_take_every_size_with_the_same_parameters(size: int) -> N
     assert image.features(x).shape == (2, 256, size // 8, size // 8)
 
 
-def test_discriminator_has_four_convolutions_two_of_them_with_bn() -> None:
-    leaves = [type(m) for m in Discriminator().modules()]
+@pytest.mark.parametrize(("design", "parameters"), [("ours", 663_361), ("release", 659_456)])
+def test_discriminator_has_four_convolutions_two_of_them_with_bn(
+    design: str, parameters: int
+) -> None:
+    network = Discriminator(design)
+    leaves = [type(m) for m in network.modules()]
     assert leaves.count(nn.Conv2d) == 4
     assert leaves.count(nn.BatchNorm2d) == 2
+    assert sum(p.numel() for p in network.parameters()) == parameters
 
 
 def test_joint_discriminator_looks_at_both_its_inputs() -> None:
     torch.manual_seed(0)
-    joint = JointDiscriminator(8).eval()
+    joint = JointDiscriminator(8, "ours").eval()
     x, z = torch.randn(2, 3, 32, 32), torch.randn(2, 8)
     assert not torch.allclose(joint(x, z), joint(x.flip(0), z))
     assert not torch.allclose(joint(x, z), joint(x, z.flip(0)))
