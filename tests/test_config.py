@@ -260,6 +260,52 @@ def test_the_study_and_its_data_set_override_the_protocol(project: Path) -> None
     assert study.value("pretrain.adam_beta1", "parts32").source == "ours"
 
 
+RELEASED = {
+    "model.inputs": "imagenet",
+    "model.beta_vis": 10.0,
+    "model.temperature_law": "compounding",
+    "model.appearance_gradient": "stop",
+    "reconstruction.channels": "each",
+    "init.heads": "kaiming",
+    "adversarial.discriminator": "release",
+    "pretrain.adam_beta1": 0.5,
+    "probe.weight_decay": 1e-4,
+    "probe.dropout": 0.5,
+    "probe.init": "normal",
+    "probe.frozen_bn": "train",
+    "probe.affine": "frozen",
+    "probe.report": "best",
+}
+
+
+@pytest.mark.parametrize(
+    "line", ["as-released", "{named: as-released}", "{named: as-released, probe: {hidden: 9}}"]
+)
+def test_a_protocol_by_name_takes_what_the_release_does(project: Path, line: str) -> None:
+    text = re.sub(r"protocol:\n(  .*\n)+", f"protocol: {line}\n", TINY)
+    (project / "config" / "tiny.yaml").write_text(text)
+    released, printed = load_study("tiny"), load_study("demo")
+    for key, entry in protocol().items():
+        value = released.value(key, "parts32")
+        if key in RELEASED:
+            assert (value.value, value.source) == (RELEASED[key], "release")
+        elif key == "probe.hidden" and "hidden" in line:
+            assert (value.value, value.source) == (9, "study tiny")
+        else:
+            assert (value.value, value.source) == (entry.value, entry.source)
+        if not printed.value(key, "parts64").source.startswith("study"):
+            assert printed.value(key, "parts64").value == entry.value
+    config = resolve_run(Run("tiny", "parts32", "bigan", "z96", 0))
+    assert (config.data.inputs, config.model["discriminator"]) == ("imagenet", "release")
+
+
+@pytest.mark.parametrize("line", ["as-publshed", "{named: as-publshed}"])
+def test_an_unknown_protocol_is_refused_with_what_there_is(project: Path, line: str) -> None:
+    text = re.sub(r"protocol:\n(  .*\n)+", f"protocol: {line}\n", TINY)
+    (project / "config" / "tiny.yaml").write_text(text)
+    refused(project, "unknown protocol 'as-publshed': choose one of as-printed, as-released")
+
+
 def test_every_committed_study_resolves_every_run(in_repo: Path) -> None:
     for name in study_names():
         study = load_study(name)

@@ -2,12 +2,14 @@
 
 import pytest
 import torch
+from scipy import stats
 from torch import nn
 
 from patchvae.nn.bottleneck import FixedBottleneck
 from patchvae.nn.decoder import LatentDecoder, Pyramid
 from patchvae.nn.discriminator import Discriminator, JointDiscriminator
 from patchvae.nn.head import Head
+from patchvae.nn.initial import initialise
 
 
 @pytest.mark.parametrize(("size", "doublings"), [(32, 3), (64, 3), (224, 5)])
@@ -74,3 +76,33 @@ def test_head_takes_maps_and_flat_features_alike() -> None:
     h = torch.randn(3, 128, 4, 4)
     assert torch.equal(head(h), head(h.flatten(1)))
     assert [m.out_features for m in head if isinstance(m, nn.Linear)] == [512, 10]
+
+
+@pytest.mark.parametrize("layer", [nn.Conv2d(32, 64, 3), nn.ConvTranspose2d(64, 32, 4, 2, 1)])
+def test_kaiming_is_normal_by_fan_out_with_zero_bias(layer: nn.Module) -> None:
+    torch.manual_seed(0)
+    initialise(layer, "kaiming")
+    expected = nn.init.calculate_gain("relu") / (64 * layer.weight[0, 0].numel()) ** 0.5
+    drawn = layer.weight.detach().flatten().numpy()
+    assert stats.kstest(drawn, stats.norm(0, expected).cdf).pvalue > 0.01
+    assert not layer.bias.any()
+
+
+def test_the_classifier_may_start_small_and_what_is_not_asked_for_stays() -> None:
+    torch.manual_seed(0)
+    head, before = Head(64, 10), Head(64, 10, scheme="normal")
+    drawn = before[1].weight.detach().flatten().numpy()
+    assert stats.kstest(drawn, stats.norm(0, 0.01).cdf).pvalue > 0.01
+    assert not before[3].bias.any()
+    unchanged = {name: value.clone() for name, value in head.state_dict().items()}
+    initialise(head, "pytorch")
+    initialise(head, "kaiming")  # of convolutions
+    assert all(torch.equal(value, unchanged[name]) for name, value in head.state_dict().items())
+
+
+def test_head_drops_features_in_training_only() -> None:
+    torch.manual_seed(0)
+    head = Head(64, 10, p=0.5)
+    h = torch.randn(3, 64)
+    assert not torch.equal(head(h), head(h))
+    assert torch.equal(head.eval()(h), head(h))
