@@ -93,7 +93,7 @@ def test_comments_docstrings_and_layout_change_nothing(
         ("seeds.py", '"little"', '"big"', TRAINING | {"probe"}),
         ("loop.py", "/ self.n_steps", "/ (self.n_steps + 1)", TRAINING | {"probe"}),
         ("data/parts.py", "SEED = 2_020", "SEED = 2_021", {"prepare parts32"}),
-        ("report/stats.py", "import", "import sys\nimport", {"report cells"}),
+        ("analysis/stats.py", "import", "import sys\nimport", {"report cells"}),
         ("cli.py", "import sys\n", "import os\nimport sys\n", set()),
         ("progress.py", "LINE_EVERY = 30.0", "LINE_EVERY = 31.0", set()),
         ("lock.py", "STALE = 90.0", "STALE = 91.0", set()),

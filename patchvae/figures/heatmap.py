@@ -7,16 +7,16 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from patchvae import paths
+from patchvae.analysis.stats import (
+    difference_noise,
+    least_significant_difference,
+    pooled_deviation,
+)
 from patchvae.figures.canvas import axes_grid, new_figure
 from patchvae.figures.catalogue import Target
 from patchvae.figures.inputs import figure_cells
 from patchvae.registry import DATASETS
 from patchvae.report.cells import read_cell
-from patchvae.report.stats import (
-    difference_noise,
-    least_significant_difference,
-    pooled_deviation,
-)
 from patchvae.runtime import Options
 
 LOSSES = {"": "$L_2$", "-lw": "$L_w$", "-gan": "GAN", "-gan-lw": "GAN + $L_w$"}

@@ -6,11 +6,11 @@ from statistics import fmean, stdev
 from typing import Any
 
 from patchvae import paths
+from patchvae.analysis.stats import interval
 from patchvae.errors import CheckpointError, SuiteError
 from patchvae.failures import why_failed
 from patchvae.paper.published import CellKey, accuracy
 from patchvae.paper.readings import readings_of
-from patchvae.report.stats import interval
 from patchvae.results import digest_of, read_result, write_result
 from patchvae.runs import ProbeConfig
 from patchvae.sources import report_source

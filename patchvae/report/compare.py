@@ -11,6 +11,7 @@ from statistics import fmean
 from typing import Any
 
 from patchvae import paths
+from patchvae.analysis.stats import Interval, Verdict, holm, kendall_tau, verdict
 from patchvae.errors import CheckpointError
 from patchvae.paper.claims import Part, load_claims
 from patchvae.paper.published import CellKey, accuracy
@@ -18,7 +19,6 @@ from patchvae.paper.readings import readings_of
 from patchvae.report.cells import cell_config_digest, failed_cells, refuse_mixtures
 from patchvae.report.claims import Result, evaluate
 from patchvae.report.noise import Noise, seed_noise
-from patchvae.report.stats import Interval, Verdict, holm, kendall_tau, verdict
 from patchvae.results import read_result
 from patchvae.specs import study_cells
 

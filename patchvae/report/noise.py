@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from patchvae.analysis.stats import least_significant_difference, pooled_deviation
 from patchvae.paper.published import CellKey
 from patchvae.registry import MODELS
-from patchvae.report.stats import least_significant_difference, pooled_deviation
 
 
 @dataclass(frozen=True)

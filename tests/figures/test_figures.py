@@ -10,6 +10,7 @@ import torch
 from matplotlib import rcParams
 
 from patchvae import paths
+from patchvae.analysis.stats import difference_noise
 from patchvae.errors import CheckpointError, ConfigError
 from patchvae.figures import (
     ablations,
@@ -31,7 +32,6 @@ from patchvae.figures.write import write_figure
 from patchvae.losses import weighted_squared_error
 from patchvae.paper.published import CellKey, accuracy, parameters
 from patchvae.registry import MODELS
-from patchvae.report.stats import difference_noise
 from patchvae.runtime import Options
 
 

@@ -47,7 +47,7 @@ def normal_quantile(q: float) -> float:
     return NormalDist().inv_cdf(q)
 
 
-def student_quantile(q: float, df: int) -> float:
+def student_quantile(q: float, df: float) -> float:
     """t with P(T <= t) = q for a Student T of `df` degrees of freedom."""
     from scipy.special import stdtrit
 

@@ -5,7 +5,7 @@ from statistics import fmean, stdev
 import pytest
 from scipy import stats as reference
 
-from patchvae.report import stats
+from patchvae.analysis import stats
 
 SEEDS = [28.1, 28.9, 28.6, 29.3, 28.4]
 
