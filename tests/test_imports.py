@@ -29,6 +29,7 @@ LAYERS = (
     {"data", "nn", "losses", "sampling", "schedules"},
     {"models"},
     {"pretrain", "probe", "release"},
+    {"analysis"},
     {"report"},
     {"figures"},
     {"study_pages"},
