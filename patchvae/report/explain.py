@@ -219,9 +219,7 @@ def _values(
             yield elsewhere.get(name, f"{section}.{name}"), value
 
 
-def _choice(
-    study: Study, encoder: PretrainConfig, key: str, value: Any, named_by: str
-) -> Choice:
+def _choice(study: Study, encoder: PretrainConfig, key: str, value: Any, named_by: str) -> Choice:
     if key not in study.defaults:  # an external encoder's file, its SHA-256, prefix and inputs
         return Choice(f"external.{key.split('.')[1]}", str(value), _user(study))
     entry, chosen = study.defaults[key], study.value(key, encoder.run.dataset)
