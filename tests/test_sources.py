@@ -90,7 +90,7 @@ def test_comments_docstrings_and_layout_change_nothing(
         ("nn/discriminator.py", "0.2", "0.3", GAN | {"bigan"}),
         ("models/fixed.py", "f37072fd.pth", "f37072fe.pth", {"random", "imagenet-pretrained", "external"}),
         ("data/tensors.py", "127.5", "128", TRAINING | {"probe"}),
-        ("seeds.py", '"little"', '"big"', TRAINING | {"probe"}),
+        ("seeds.py", '"little"', '"big"', TRAINING | {"probe", "report cells"}),
         ("loop.py", "/ self.n_steps", "/ (self.n_steps + 1)", TRAINING | {"probe"}),
         ("data/parts.py", "SEED = 2_020", "SEED = 2_021", {"prepare parts32"}),
         ("analysis/stats.py", "import", "import sys\nimport", {"report cells"}),

@@ -24,12 +24,13 @@ from math import sqrt
 
 import numpy as np
 
-from patchvae.analysis.stats import Interval, student_quantile
+from patchvae.analysis.stats import Interval, standard_error, student_quantile, wilson
 from patchvae.seeds import derive_seed
 
+BASES = BOTH, IMAGES, SEEDS = "seeds and images", "images", "seeds"
+WILSON = "wilson"
 R = 2000  # resamples: their number leaves 1.6 % of chance in a standard error
 DECIMALS = 9  # of a point: weights such as 1/3 cancel exactly
-BASES = BOTH, IMAGES, SEEDS = "seeds and images", "images", "seeds"
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +126,32 @@ def contrast(terms: Sequence[tuple[float, Sample]]) -> Estimate | None:
     return Estimate(float(d.mean()), error, len(d) - 1, len(d), SEEDS, error)
 
 
+def cell_interval(sample: Sample, n_test: int) -> tuple[Interval, str]:
+    """The 95 % interval of a cell's mean in percent, and its kind: over seeds and images, or Wilson's.
+
+    Wilson's over test images is for one seed. Without predictions p(1 - p) / n stands for the images' part:
+    an upper bound, since some of it is in the scatter of the seeds too.
+    """
+    values, K = np.array(list(sample.values.values())), len(sample.values)
+    m = float(values.mean())
+    if K == 1:
+        low, high = wilson(m / 100 * n_test, n_test)
+        return (100 * low, 100 * high), WILSON
+    estimate = contrast([(1, sample)])
+    assert estimate is not None
+    if estimate.basis == SEEDS:
+        seeds, images = estimate.error**2, standard_error(m, n_test) ** 2
+        df = _satterthwaite((seeds, K - 1), (images, n_test - 1))
+        estimate = replace(estimate, error=sqrt(seeds + images), df=df)
+    return estimate.interval(), BOTH
+
+
+def _satterthwaite(*parts: tuple[float, float]) -> float:
+    """Degrees of freedom of a sum of independent variances, each given with its own; 1 if all are 0."""
+    spread = sum(variance**2 / df for variance, df in parts if variance)
+    return sum(variance for variance, _ in parts) ** 2 / spread if spread else 1.0
+
+
 @dataclass(frozen=True)
 class _Parts:
     """Mean, effects and unbiased variances of D (K, n); one seed has no scatter."""
@@ -158,10 +185,8 @@ class _Parts:
     def df(self) -> float:
         """Satterthwaite's, of max(v_s, v_e / n) / K and sigma_i^2 / n."""
         K, n = len(self.d), self.n
-        seeds, images = max(self.v_s, self.v_e / n) / K, self.sigma_i2 / n
         f = K - 1 if self.sigma_s2 else (K - 1) * (n - 1)
-        spread = (seeds**2 / f if seeds else 0.0) + images**2 / (n - 1)
-        return (seeds + images) ** 2 / spread if spread else float(max(K - 1, 1))
+        return _satterthwaite((max(self.v_s, self.v_e / n) / K, f), (self.sigma_i2 / n, n - 1))
 
 
 def _over_both(terms: Sequence[tuple[float, Sample]], seeds: Sequence[int]) -> Estimate:

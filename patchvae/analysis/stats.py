@@ -65,17 +65,6 @@ def student_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     return m - half, m + half
 
 
-def interval(values: Sequence[float], n_test: int, level: float = 0.95) -> tuple[Interval, str]:
-    """The interval to print beside accuracies in percent, and its kind.
-
-    `wilson` (over test images) for one seed, `student-t` (over seeds) for more.
-    """
-    if len(values) > 1:
-        return student_interval(values, level), "student-t"
-    low, high = wilson(values[0] / 100 * n_test, n_test, level)
-    return (100 * low, 100 * high), "wilson"
-
-
 def pooled_deviation(groups: Sequence[Sequence[float]]) -> tuple[float, int]:
     """Scatter within groups, with its degrees of freedom: s_p^2 = sum (K_g - 1) s_g^2 / sum (K_g - 1).
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from patchvae.analysis.paired import Sample
 from patchvae.analysis.power import (
     POWER,
     Decidable,
@@ -58,7 +57,7 @@ def study_power(study: str, sd: float | None, seeds: int | None, alpha: float) -
 def _spread(study: str, parts: list[Part]) -> Spread:
     for name, root in ((study, Path()), PUBLISHED):
         rows = [row for row in compare_study(name, root=root).rows if row.values]
-        samples = {row.key: Sample(row.values, {}) for row in rows}
+        samples = {row.key: row.sample for row in rows}
         n_test = {row.key.dataset: row.n_test for row in rows if row.n_test}
         where = (
             f"the published cells of study {name}" if root != Path() else "the study's own cells"

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_rel
 
-from patchvae.analysis.paired import Estimate, R, Sample, contrast
+from patchvae.analysis.paired import Estimate, R, Sample, cell_interval, contrast
+from patchvae.analysis.stats import wilson
 
 
 def sample(right: np.ndarray) -> Sample:
@@ -179,3 +180,25 @@ def test_the_order_of_questions_changes_nothing() -> None:
 def test_other_test_sets_are_refused() -> None:
     with pytest.raises(ValueError, match="100 and 200 test images"):
         difference(pair(0, K=2, n=100)[0], pair(0, K=2, n=200)[0])
+
+
+def test_a_cell_of_one_seed_has_wilsons_interval() -> None:
+    for correct in ({}, {0: np.arange(10_000) < 2872}):
+        (low, high), kind = cell_interval(Sample({0: 28.72}, correct), 10_000)
+        assert kind == "wilson"
+        assert (low / 100, high / 100) == pytest.approx(wilson(2872, 10_000))
+
+
+def test_a_cell_without_predictions_has_both_variances() -> None:
+    """Seeds that agree by chance leave the error of the test set; few images leave that of the seeds."""
+    close = Sample({0: 84.43, 1: 84.435, 2: 84.425}, {})
+    (low, high), kind = cell_interval(close, 10_000)
+    assert kind == "seeds and images"
+    assert (high - low) / 2 == pytest.approx(1.96 * 100 * sqrt(0.8443 * 0.1557 / 1e4), rel=1e-3)
+    (low, high), _ = cell_interval(Sample({0: 80.0, 1: 82.0, 2: 84.0}, {}), 10**9)
+    assert (high - low) / 2 == pytest.approx(4.302653 * 2 / sqrt(3), rel=1e-5)
+
+
+def test_a_cell_with_predictions_has_the_interval_of_its_contrast() -> None:
+    a, _ = pair(11, K=3, n=500)
+    assert cell_interval(a, 500) == (of((1, a)).interval(), "seeds and images")

@@ -39,15 +39,6 @@ def test_student_interval_by_hand():
     assert stats.student_interval([10, 12, 14]) == pytest.approx((7.03172, 16.96828), abs=1e-5)
 
 
-def test_the_printed_interval_is_over_images_for_one_seed_and_over_seeds_for_more():
-    one, kind = stats.interval([28.72], 10_000)
-    assert kind == "wilson"
-    assert one == pytest.approx([100 * x for x in stats.wilson(2872, 10_000)])
-    more, kind = stats.interval(SEEDS, 10_000)
-    assert kind == "student-t"
-    assert more == stats.student_interval(SEEDS)
-
-
 def test_margin_by_hand():
     assert stats.standard_error(50, 10_000) == pytest.approx(0.5)
     assert stats.margin(28.72, 10_000) == 1.0  # 2 SE = 0.905

@@ -10,7 +10,6 @@ import torch
 from matplotlib import rcParams
 
 from patchvae import paths
-from patchvae.analysis.stats import difference_noise
 from patchvae.errors import CheckpointError, ConfigError
 from patchvae.figures import (
     ablations,
@@ -170,25 +169,37 @@ def test_the_heat_map_is_the_difference_of_two_rows(studio: Options) -> None:
     # rows are beta-vae, patchvae, patchvae-gan-lw, random: three cells a row, half a point a cell
     assert panel.difference[0].tolist() == [1.5, 1.5, 1.5]
     assert np.isnan(panel.difference[1:]).all()
-    assert not panel.beyond_noise.any()
-    assert difference_noise(21.5, 20, 400) > 1.5
+    assert not panel.excludes_zero[1:].any()
 
 
-@pytest.mark.parametrize(("scatter", "bold"), [(0.4, True), (1.5, False)])
-def test_a_difference_is_bold_when_it_exceeds_the_noise_of_images_and_of_seeds(
-    scatter: float, bold: bool
+@pytest.mark.parametrize(("apart", "bold"), [(0.0, True), (3.0, False)])
+def test_a_difference_is_bold_when_its_paired_interval_excludes_zero(
+    apart: float, bold: bool
 ) -> None:
-    # 3 points; images explain 1.6 of them, seeds t(0.975, 4) * scatter * sqrt(2/3) = 0.91 or 3.40
-    def document(mean: float) -> dict[str, object]:
-        values = [mean - scatter, mean, mean + scatter]
-        return {"mean": mean, "paper": mean, "values": values, "n_test": 5000}
+    # 1.5 points at every seed, or -1.5, 1.5 and 4.5; t(0.975, 2) / sqrt(3) = 2.48 standard deviations
+    def document(values: list[float]) -> dict[str, object]:
+        return {
+            "seeds": [0, 1, 2],
+            "values": values,
+            "mean": values[1],
+            "paper": values[1],
+            "n_test": 5000,
+        }
 
-    documents = {("beta-vae", "parts32-conv5"): document(20.0)}
-    documents["bigan", "parts32-conv5"] = document(0.0) | {"values": [0.0, 40.0]}  # not of the pair
-    documents["patchvae", "parts32-conv5"] = document(23.0)
+    scattered = [40.0, 60.0, 50.0]  # shared by both rows, so of no weight
+    shifts = (1.5 - apart, 1.5, 1.5 + apart)
+    documents = {
+        ("beta-vae", "parts32-conv5"): document(scattered),
+        ("patchvae", "parts32-conv5"): document(
+            [a + b for a, b in zip(scattered, shifts, strict=True)]
+        ),
+    }
     columns = [("parts32", "conv5")]
-    assert heatmap._panel("ours", "mean", columns, documents).beyond_noise[0, 0] == bold
-    assert heatmap._panel("the paper's", "paper", columns, documents).beyond_noise[0, 0]
+    assert heatmap._panel("ours", "mean", columns, documents).excludes_zero[0, 0] == bold
+    # single runs: 1.96 * sqrt(2) * 0.69 points
+    assert not heatmap._panel("the paper's", "paper", columns, documents).excludes_zero[0, 0]
+    documents["patchvae", "parts32-conv5"]["paper"] = 62.0
+    assert heatmap._panel("the paper's", "paper", columns, documents).excludes_zero[0, 0]
 
 
 def test_training_curves_of_several_datasets_have_one_legend(studio: Options) -> None:

@@ -12,13 +12,15 @@ from patchvae.registry import MODELS
 class Noise:
     """The rows of one architecture in a column: pooled standard deviation, least significant difference.
 
-    Architectures apart, since adversarial ones scatter far more. `rows` with at least two seeds count,
+    Architectures apart, since adversarial ones scatter far more; probes too, since a row trained from
+    scratch has the architecture of an untrained trunk and little else in common. `rows` with at least two seeds count,
     those that are the same runs once; `seeds` is the fewest that one of them has.
     """
 
     table: str
     column: str
     architecture: str
+    probe: str
     rows: int
     seeds: int
     df: int
@@ -26,19 +28,20 @@ class Noise:
     difference: float
 
 
-def seed_noise(cells: Iterable[tuple[CellKey, str, Mapping[int, float]]]) -> list[Noise]:
-    """From each cell's key, model and accuracies by seed."""
-    found: dict[tuple[str, str, str], list[Sequence[float]]] = {}
-    for key, model, values in cells:
-        groups = found.setdefault((key.table, key.column, MODELS[model].architecture), [])
+def seed_noise(cells: Iterable[tuple[CellKey, str, str, Mapping[int, float]]]) -> list[Noise]:
+    """From each cell's key, model, probe and accuracies by seed."""
+    found: dict[tuple[str, str, str, str], list[Sequence[float]]] = {}
+    for key, model, probe, values in cells:
+        place = (key.table, key.column, MODELS[model].architecture, probe)
+        groups = found.setdefault(place, [])
         # two rows with the default setting are the same runs
         if len(values) > 1 and list(values.values()) not in groups:
             groups.append(list(values.values()))
-    return [_noise(*place, groups) for place, groups in found.items() if groups]
+    return [_noise(place, groups) for place, groups in found.items() if groups]
 
 
-def _noise(table: str, column: str, architecture: str, groups: list[Sequence[float]]) -> Noise:
+def _noise(place: tuple[str, str, str, str], groups: list[Sequence[float]]) -> Noise:
     sd, df = pooled_deviation(groups)
     K = min(len(values) for values in groups)
     difference = least_significant_difference(sd, df, K)
-    return Noise(table, column, architecture, len(groups), K, df, sd, difference)
+    return Noise(*place, len(groups), K, df, sd, difference)
