@@ -13,9 +13,9 @@ from scipy.spatial.distance import cdist
 from small_study import edit_tiny
 from torch import Tensor
 
-from patchvae import paths
+from patchvae import parallel, paths
 from patchvae import probe as probing
-from patchvae.config import protocol
+from patchvae.config import protocol, read_yaml
 from patchvae.data.store import open_dataset
 from patchvae.data.tensors import Images, load_images
 from patchvae.errors import ConfigError
@@ -99,6 +99,26 @@ def test_of_equally_near_images_the_first_is_nearer(at_once: int) -> None:
     )
     x, y = (split_of(torch.from_numpy(a).float()) for a in (test, train))
     assert nearest(x, y, 9, at_once, QUIET).tolist() == expected
+
+
+def test_several_processes_share_the_test_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(0)
+    test, train = (split_of(torch.randn(n, 3, 2, 2, generator=generator)) for n in (23, 41))
+    whole = nearest(test, train, 5, 4, QUIET)
+    monkeypatch.setattr(parallel, "total", lambda x: x)  # each rank's part, for the sum below
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    parts = []
+    for rank in "01":
+        monkeypatch.setenv("RANK", rank)
+        parts.append(nearest(test, train, 5, 4, QUIET))
+        assert not torch.equal(parts[-1], whole)
+    assert torch.equal(parts[0] + parts[1], whole)
+
+
+def test_the_registry_and_the_schema_name_the_same_further_probes() -> None:
+    schema = read_yaml(paths.SCHEMAS / "study.schema.yaml")
+    columns = schema["properties"]["tables"]["additionalProperties"]["properties"]["columns"]
+    assert columns["items"]["enum"] == [name for name, probe in PROBES.items() if probe.about]
 
 
 def test_most_votes_win_and_ties_go_to_the_class_with_the_nearest_member() -> None:
