@@ -78,7 +78,7 @@ def main() -> None:
         trunk = pretrain(Images(stored), chosen.steps)
         peak(f"{chosen.steps} steps of PatchVAE over {chosen.images:,} images")
         few = Images(Stored((Split(array, np.arange(chosen.probe)),), CPU))
-        classifier = Classifier(trunk, "conv5", 64, 205, 512).eval()
+        classifier = Classifier(trunk, "conv5", 64, 205).eval()
         features = cache(Live(few, classifier), flip=True)
         for index in torch.randperm(chosen.probe).split(B):
             features.batch(index)

@@ -66,7 +66,8 @@ def ours(probe: str, n: int) -> Steps:
     """The suite's own steps: training on a cache, evaluating, and filling a cache."""
     keep_freed_memory()
     torch.manual_seed(0)
-    classifier = Classifier(Trunk(), PROBES[probe].frozen, FACTS.size, FACTS.classes, HIDDEN)
+    frozen = PROBES[probe].frozen
+    classifier = Classifier(Trunk(), frozen, FACTS.size, FACTS.classes, hidden=HIDDEN)
     classifier = classifier.to(memory_format=torch.channels_last).eval()
     few, labels = Images(random_pixels(FEW)), torch.arange(n) % FACTS.classes
     cached = full_cache(classifier, few, n)

@@ -93,7 +93,7 @@ def probing(size: int, probe: str, images: Images) -> Iterator[tuple[str, Step]]
     """The three kinds of step of a probe: the frozen stages, training the rest, evaluating it."""
     device, facts = images.pixels.device, DATASETS[SIZES[size]]
     trunk = Trunk(str(example("patchvae", size).model["trunk"]))
-    classifier = Classifier(trunk, PROBES[probe].frozen, size, facts.classes, 512)
+    classifier = Classifier(trunk, PROBES[probe].frozen, size, facts.classes)
     classifier = classifier.to(device).to(memory_format=torch.channels_last)
     weights = [p for p in classifier.parameters() if p.requires_grad]
     optimizer = SGD(weights, 1e-2, 0.9)

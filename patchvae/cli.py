@@ -155,7 +155,16 @@ def probe(run: str, probe: str, expect: str | None, gpus: int | None, **options:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="folder to write to")
 @click.option("--encoder-only", is_flag=True, help="leave heads and decoder aside")
 @click.option("--prefix", help="which of several encoders in the file")
-def import_release(checkpoint: Path, out: Path, encoder_only: bool, prefix: str | None) -> None:
+@click.option(
+    "--inputs",
+    type=click.Choice(["imagenet", "symmetric"]),
+    default="imagenet",
+    show_default=True,
+    help="what it was trained on: with --inet, as their README does, or without",
+)
+def import_release(
+    checkpoint: Path, out: Path, encoder_only: bool, prefix: str | None, inputs: str
+) -> None:
     """Convert CHECKPOINT of the authors' code to our encoder and model; nothing in it is executed."""
     from patchvae.release import convert, write
 
@@ -166,6 +175,8 @@ def import_release(checkpoint: Path, out: Path, encoder_only: bool, prefix: str 
         click.echo(f"left out: {name}")
     for path in write(imported, checkpoint, out):
         click.echo(path)
+    line = f"{{weights: {out / paths.ENCODER}, inputs: {inputs}}}"
+    click.echo(f"under 'external' of a study: {imported.trunk.name}: {line}")
 
 
 @cli.command()
@@ -263,7 +274,7 @@ def protocol(markdown: bool, study: str, dataset: str | None) -> None:
 @cli.command()
 @click.option("--markdown", is_flag=True, help="docs/readings.md")
 def readings(markdown: bool) -> None:
-    """Print the readings A1-A18: what the paper leaves open and how it is read here."""
+    """Print the readings: what the paper leaves open and how it is read here."""
     from rich.console import Console
 
     from patchvae.report.readings import render_markdown, render_terminal

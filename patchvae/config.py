@@ -16,7 +16,10 @@ from patchvae.errors import ConfigError
 from patchvae.registry import DATASETS, lookup
 
 Scalar = int | float | str | bool
-SECTIONS = ("model", "adversarial", "pretrain", "probe")
+SECTIONS = ("model", "reconstruction", "init", "adversarial", "pretrain", "probe")
+# the text with our readings, and the authors' code where it departs: `released` in protocol.yaml
+AS_PRINTED, AS_RELEASED = "as-printed", "as-released"
+PROTOCOLS = {AS_PRINTED: False, AS_RELEASED: True}
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Entry:
     where: str
     about: str
     reading: str | None = None
+    released: Scalar | None = None
     by_dataset: Mapping[str, Scalar] = field(default_factory=dict)
 
 
@@ -51,7 +55,8 @@ class Study:
     tables: Mapping[str, Mapping[str, Any]]
     protocol: Mapping[str, Any]
     defaults: Mapping[str, Entry]
-    external: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    external: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    follows: str = AS_PRINTED
 
     @property
     def file(self) -> Path:
@@ -65,6 +70,8 @@ class Study:
         for layer in (self.datasets[dataset].get("protocol", {}), self.protocol):
             if name in layer.get(section, {}):
                 return Value(layer[section][name], f"study {self.name}")
+        if PROTOCOLS[self.follows] and entry.released is not None:
+            return Value(entry.released, "release")
         return Value(entry.by_dataset.get(dataset, entry.value), entry.source)
 
     def section(self, section: str, dataset: str) -> dict[str, Scalar]:
@@ -193,7 +200,8 @@ def _check_values(document: Mapping[str, Mapping[str, Any]], path: Path) -> None
     """Every key there is, and every value, by dataset too, of the type that a study may give it."""
     for section, known in _validator("values").schema["properties"].items():
         for name, raw in document[section].items():
-            for value in (raw["value"], *raw.get("for", {}).values()):
+            released = [raw["released"]] if "released" in raw else []
+            for value in (raw["value"], *released, *raw.get("for", {}).values()):
                 validate({section: {name: value}}, "values", path)
             with about(path):
                 for dataset in raw.get("for", {}):
@@ -219,7 +227,9 @@ def load_study(name: str, folder: Path = paths.CONFIG) -> Study:
     path = paths.study(name, folder)
     raw = read_yaml(path)
     validate(raw, "study", path)
+    changes, follows = _followed(raw.get("protocol", {}))
     with about(path):
+        lookup("protocol", PROTOCOLS, follows)
         _check_names(raw, name)
     return Study(
         name=name,
@@ -227,10 +237,18 @@ def load_study(name: str, folder: Path = paths.CONFIG) -> Study:
         seeds=tuple(raw["seeds"]),
         datasets=raw["datasets"],
         tables=raw["tables"],
-        protocol=raw.get("protocol", {}),
+        protocol=changes,
         defaults=protocol(folder),
         external=raw.get("external", {}),
+        follows=follows,
     )
+
+
+def _followed(raw: str | Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
+    """A study's changes to the protocol that it follows, and the name of that protocol."""
+    if isinstance(raw, str):
+        return {}, raw
+    return _without(raw, "named"), raw.get("named", AS_PRINTED)
 
 
 def _check_names(raw: Mapping[str, Any], name: str) -> None:

@@ -22,7 +22,7 @@ from patchvae.probe import (
     features_of,
     finish,
     images_of,
-    scores,
+    scored,
 )
 from patchvae.progress import Progress
 from patchvae.runs import NeighbourSettings, ProbeConfig
@@ -38,7 +38,9 @@ def probe(config: ProbeConfig, options: Options) -> dict[str, Any]:
     assert isinstance(config.probe, NeighbourSettings)
     begun = begin(config, options)
     k, device = config.probe.neighbours, begun.device
-    network = Frozen(begun.trunk, config.frozen, config.encoder.data.size, config.probe.precision)
+    network = Frozen(
+        begun.trunk, config.frozen, config.encoder.data.size, precision=config.probe.precision
+    )
     network = network.to(device).to(memory_format=torch.channels_last).eval()
     images, labels = images_of(config, begun.data, "train", device)
     if len(images) < k:
@@ -51,7 +53,7 @@ def probe(config: ProbeConfig, options: Options) -> dict[str, Any]:
     test = Split(features_of(images, network, flip=False), labels)
     with Progress(f"{config.run.name}/{config.name}", len(train.labels)) as progress:
         index = nearest(test, train, k, eval_batch(network, device), progress)
-    result = scores(ranked(train.labels[index])[:, :5], test.labels)
+    result = scored(ranked(train.labels[index])[:, :5], test.labels)
     options.stop.defer()
     return finish(begun, result, history=[])
 

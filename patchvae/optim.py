@@ -14,7 +14,9 @@ from torch import Tensor
 
 
 class Optimizer(Protocol):
-    """What the loop needs of an optimizer."""
+    """What the loop needs of an optimizer; `lr` may be changed between steps."""
+
+    lr: float
 
     def step(self, gradients: Sequence[Tensor]) -> None: ...
 
@@ -72,10 +74,7 @@ class Adam:
 
 
 class SGD:
-    """Stochastic gradient descent with momentum: b = momentum * b + g, theta -= lr * b.
-
-    `lr` may be changed between steps.
-    """
+    """Stochastic gradient descent with momentum: b = momentum * b + g, theta -= lr * b."""
 
     def __init__(
         self, parameters: Sequence[Tensor], lr: float, momentum: float, weight_decay: float = 0.0

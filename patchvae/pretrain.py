@@ -1,7 +1,8 @@
 """The only unsupervised loop: Adam over the phases of a model (paper, section 4)."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -19,13 +20,16 @@ from patchvae.loop import Loop, Row, write_history
 from patchvae.models import build
 from patchvae.models.base import Phase, Terms, Unsupervised
 from patchvae.nn.batchnorm import synchronise
-from patchvae.numerics import autocast, fastest, finish, set_numerics
+from patchvae.numerics import Step, autocast, fastest, finish, set_numerics
 from patchvae.optim import Adam, Optimizer
 from patchvae.results import digest_of, write_result, write_text
 from patchvae.runs import PretrainConfig, PretrainSettings
 from patchvae.runtime import Options, now, pick_device, provenance, rank
+from patchvae.schedules import step_lr
 from patchvae.seeds import derive_seed
 from patchvae.sources import pretrain_source
+
+LOOKED_AT = 500  # images at a time where no step is taken
 
 
 def pretrain(config: PretrainConfig, options: Options) -> dict[str, Any]:
@@ -56,6 +60,9 @@ def pretrain(config: PretrainConfig, options: Options) -> dict[str, Any]:
         loop = _train(config, config.pretrain, model, images, store, options)
         history, kept = loop.history, loop.kept
         facts = {"images": len(images), "last_epoch": history[-1]}
+    else:
+        with about(config.run.study_file):
+            model.look(pretraining_batches(config, data, device))
     document = {
         "run": config.run.name,
         "config_digest": config.digest,
@@ -78,13 +85,27 @@ def _images(
 ) -> Images:
     """Every image that is not a test image (reading A16)."""
     splits = ("train", "unlabelled") if config.data.unlabelled else ("train",)
-    images = load_images(data, splits, config.data.train, device)
+    images = load_images(data, splits, config.data.train, device, config.data.inputs)
     if len(images) < batch_size:
         raise ConfigError(
             f"{config.run.name}: {len(images)} images make no batch of {batch_size}:"
             " lower pretrain.batch_size"
         )
     return images
+
+
+def pretraining_batches(
+    config: PretrainConfig, data: Prepared, device: torch.device
+) -> Callable[[], Iterator[Tensor]]:
+    """Each call goes through all images of the pretraining, unmirrored and in order, (B, 3, H, W)."""
+    load = cache(lambda: _images(config, 1, data, device))
+
+    def batches() -> Iterator[Tensor]:
+        images = load()
+        for index in torch.arange(len(images), device=images.index_device).split(LOOKED_AT):
+            yield images.batch(index)
+
+    return batches
 
 
 def snapshot_epochs(settings: PretrainSettings) -> tuple[int, ...]:
@@ -141,12 +162,17 @@ def _train(
     def one(x: Tensor) -> tuple[Tensor, Terms]:
         return update(phases, optimizers, x, settings.precision)
 
-    take = fastest(one, device, options)
+    take: Step | None = None
     size = (settings.epochs, len(images) // B)
     loop = Loop(config.run.name, model, optimizers, size, store, options.stop, options.save_every)
     loop.resume()
     for epoch in loop.epochs():
         begun, first = time.monotonic(), loop.step
+        lr = step_lr(epoch, settings.lr, settings.lr_step, settings.lr_factor)
+        if take is None or lr != optimizers[0].lr:  # a captured step has its learning rate in it
+            for optimizer in optimizers:
+                optimizer.lr = lr
+            take = fastest(one, device, options)
         order, flip = epoch_order(
             len(images), settings.flip, images.index_device, seed, "pretrain", epoch
         )

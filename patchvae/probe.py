@@ -40,6 +40,8 @@ from patchvae.standardise import Features, Standardised, moments
 
 EVAL_BATCH = 512  # images at a time outside training, on a CPU
 GPU_EVAL_BATCH = 4096  # of 32 x 32 pixels on a GPU, as many pixels of other sizes
+NETWORK = ("hidden", "precision", "dropout", "init", "frozen_bn", "affine")  # settings of it
+PREDICTED = ("predicted", "correct1", "correct5")  # of every test image
 CACHE_BYTES = 64 << 30  # features beyond this are computed afresh for each batch
 
 
@@ -47,22 +49,33 @@ class Frozen(nn.Module):
     """The trunk with stages up to `frozen` fixed; what they make of images are the features."""
 
     def __init__(
-        self, trunk: Trunk, frozen: str | None, size: int, precision: str = "fp32"
+        self,
+        trunk: Trunk,
+        frozen: str | None,
+        size: int,
+        *,
+        precision: str = "fp32",
+        frozen_bn: str = "eval",
     ) -> None:
         super().__init__()
         self.trunk = trunk
         self.frozen, self.rest = trunk.split(frozen)
         self.size, self.precision = size, precision
+        self.constant = bool(self.frozen) and frozen_bn == "eval"
         for stage in self.frozen:
             for module in trunk.stage(stage):
                 module.requires_grad_(False)
 
     def train(self, mode: bool = True) -> Self:
-        """Frozen stages stay in eval mode, their BN statistics as pretrained."""
+        """Frozen stages whose features are constants of the image stay in eval mode.
+
+        With `frozen_bn: train` (reading A13) their statistics are each batch's, as the release has it.
+        """
         super().train(mode)
-        for stage in self.frozen:
-            for module in self.trunk.stage(stage):
-                module.eval()
+        if self.constant:
+            for stage in self.frozen:
+                for module in self.trunk.stage(stage):
+                    module.eval()
         return self
 
     def prefix(self, x: Tensor) -> Tensor:
@@ -72,7 +85,11 @@ class Frozen(nn.Module):
 
 
 class Classifier(Frozen):
-    """The frozen stages, the rest of the trunk and the two fully-connected layers of Table 10."""
+    """The frozen stages, the rest of the trunk and the two fully-connected layers of Table 10.
+
+    The settings are those of the protocol's section `probe` that shape the network; their defaults
+    are the protocol's.
+    """
 
     def __init__(
         self,
@@ -80,13 +97,22 @@ class Classifier(Frozen):
         frozen: str | None,
         size: int,
         classes: int,
-        hidden: int,
+        *,
+        hidden: int = 512,
         precision: str = "fp32",
+        dropout: float = 0.0,
+        init: str = "pytorch",
+        frozen_bn: str = "eval",
+        affine: str = "trained",
     ) -> None:
-        super().__init__(trunk, frozen, size, precision)
+        super().__init__(trunk, frozen, size, precision=precision, frozen_bn=frozen_bn)
         side = size // trunk.stride
         self.classes = classes
-        self.head = Head(trunk.channels * side * side, classes, hidden)
+        self.head = Head(trunk.channels * side * side, classes, hidden, dropout, init)
+        if affine == "frozen":
+            for module in trunk.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.requires_grad_(False)
 
     def forward(self, h: Tensor) -> Tensor:
         """What the frozen stages made of images, to logits (B, classes)."""
@@ -159,7 +185,7 @@ def cache(live: Live, flip: bool, memory: int | None = None) -> Cached:
 def features_of(images: Images, network: Frozen, flip: bool) -> Live | Cached:
     """Cached features where something is frozen and memory or disk holds them, else computed live."""
     live = Live(images, network)
-    if not network.frozen:
+    if not network.constant:
         return live
     one = live.batch(torch.arange(1, device=live.index_device)).numel()
     needed = 4 * one * len(images) * (2 if flip else 1)
@@ -178,9 +204,10 @@ class Split:
 def images_of(
     config: ProbeConfig, data: Prepared, name: str, device: torch.device
 ) -> tuple[Images, Tensor]:
-    """The images of a split that the study uses, and their labels."""
+    """The images of a split that the study uses, as the encoder takes them, and their labels."""
     facts = config.encoder.data
-    images = load_images(data, (name,), facts.train if name == "train" else facts.test, device)
+    limit = facts.train if name == "train" else facts.test
+    images = load_images(data, (name,), limit, device, facts.inputs)
     assert images.labels is not None
     return images, images.labels
 
@@ -199,7 +226,7 @@ def _split(config: ProbeConfig, data: Prepared, name: str, classifier: Classifie
 
 @torch.no_grad()
 def evaluate(classifier: Classifier, split: Split) -> dict[str, Any]:
-    """The `scores` of a classifier on a split."""
+    """What is `scored` of a classifier on a split."""
     classifier.eval()
     labels, k = split.labels, min(5, classifier.classes)
     at_once = eval_batch(classifier, labels.device)
@@ -208,23 +235,26 @@ def evaluate(classifier: Classifier, split: Split) -> dict[str, Any]:
         stop = min(start + at_once, len(labels))
         index = torch.arange(start, stop, device=split.features.index_device)
         top[start:stop] = classifier(split.features.batch(index)).topk(k, dim=1).indices
-    return scores(parallel.total(top), labels)
+    return scored(parallel.total(top), labels)
 
 
-def scores(top: Tensor, labels: Tensor) -> dict[str, Any]:
-    """Top-1 and top-5 accuracy in percent, the predicted classes and both kinds of correctness.
+def scored(top: Tensor, labels: Tensor) -> dict[str, Any]:
+    """The predicted classes, both kinds of correctness, and the accuracies in percent.
 
     `top` int64 (n, at most 5), the likeliest class first; `labels` int64 (n,).
     """
     hits = top == labels[:, None]
-    top1, top5 = hits[:, 0], hits.any(1)
-    return {
-        "predicted": top[:, 0].cpu().numpy().astype(np.int16),
-        "correct1": top1.cpu().numpy(),
-        "correct5": top5.cpu().numpy(),
-        "top1": round(100 * top1.double().mean().item(), 6),
-        "top5": round(100 * top5.double().mean().item(), 6),
-    }
+    return _scored(
+        predicted=top[:, 0].cpu().numpy().astype(np.int16),
+        correct1=hits[:, 0].cpu().numpy(),
+        correct5=hits.any(1).cpu().numpy(),
+    )
+
+
+def _scored(**predictions: np.ndarray) -> dict[str, Any]:
+    """Predictions with the accuracies that follow from them."""
+    scores = {f"top{k}": round(100 * float(predictions[f"correct{k}"].mean()), 6) for k in (1, 5)}
+    return predictions | scores
 
 
 def load_trunk(config: ProbeConfig) -> tuple[Trunk, dict[str, Any]]:
@@ -277,13 +307,13 @@ def probe(config: ProbeConfig, options: Options) -> dict[str, Any]:
     """Train one classifier and write its files; returns the content of its metrics.json.
 
     The result is the last epoch's accuracy (reading A12); the best epoch's is recorded by that name.
+    With `report: best` it is the result, chosen on the test images.
     """
     begun = begin(config, options)
     torch.manual_seed(derive_seed(config.run.seed, "probe", "init"))
     facts, settings = config.encoder.data, config.training
-    classifier = Classifier(
-        begun.trunk, config.frozen, facts.size, facts.classes, settings.hidden, settings.precision
-    )
+    network = {name: getattr(settings, name) for name in NETWORK}
+    classifier = Classifier(begun.trunk, config.frozen, facts.size, facts.classes, **network)
     classifier = classifier.to(begun.device).to(memory_format=torch.channels_last).eval()
     key = digest_of([config.digest, begun.encoder["digest"], begun.source])
     store = StateStore(paths.state(config.run.name, config.name, key))
@@ -295,9 +325,11 @@ def probe(config: ProbeConfig, options: Options) -> dict[str, Any]:
         at_once = eval_batch(classifier, begun.device)
         scale = moments(train.features, len(train.labels), settings.flip, at_once)
         train, test = (replace(s, features=Standardised(s.features, *scale)) for s in (train, test))
-    history = _train(config, classifier, train, test, store, options)
-    best = max(history, key=lambda row: row["top1"])
-    metrics = finish(begun, evaluate(classifier, test), history, best_epoch=best)
+    loop = _train(config, classifier, train, test, store, options)
+    kept = {name: tensor.numpy() for name, tensor in loop.kept.items()}
+    result = _scored(**kept) if kept else evaluate(classifier, test)
+    best = max(loop.history, key=lambda row: row["top1"])
+    metrics = finish(begun, result, loop.history, best_epoch=best)
     if rank() == 0:
         store.clear()
     return metrics
@@ -315,7 +347,7 @@ def _train(
     test: Split,
     store: StateStore,
     options: Options,
-) -> list[Row]:
+) -> Loop:
     settings, seed = config.training, config.run.seed
     B, n, device = settings.batch_size, len(train.labels), train.labels.device
     synchronise(classifier)
@@ -345,14 +377,16 @@ def _train(
             h = train.features.batch(index, None if flip is None else flip[index])
             loop.record(*take(h, train.labels[index.to(device, non_blocking=True)]))
         scores = evaluate(classifier, test)
+        if settings.report == "best" and all(scores["top1"] > row["top1"] for row in loop.history):
+            loop.kept = {name: torch.from_numpy(scores[name]) for name in PREDICTED}
         loop.end_epoch({"lr": optimizer.lr, "top1": scores["top1"], "top5": scores["top5"]})
-    return loop.history
+    return loop
 
 
 def finish(
     begun: Begun, result: dict[str, Any], history: list[Row], **facts: Any
 ) -> dict[str, Any]:
-    """Write a probe's files from its `scores`; returns the content of its metrics.json.
+    """Write a probe's files from what is `scored`; returns the content of its metrics.json.
 
     Only the first of several processes writes; the others return what they would have written.
     """
@@ -379,9 +413,7 @@ def _write(
 ) -> dict[str, Any]:
     folder: Path = config.folder
     buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer, **{name: result[name] for name in ("predicted", "correct1", "correct5")}
-    )
+    np.savez_compressed(buffer, **{name: result[name] for name in PREDICTED})
     write_bytes(folder / paths.PREDICTIONS, buffer.getvalue())
     write_text(folder / paths.RESOLVED, yaml.safe_dump(config.as_dict(), sort_keys=False))
     write_history(folder / paths.HISTORY, history)

@@ -40,14 +40,17 @@ class Architecture:
     """Where a network lives and which protocol keys shape it.
 
     `variant` maps the prefix used in paths to a hyper-parameter: ("N", "num_parts") gives `N16`.
-    `keys` are the further protocol keys (section `model`) that its numbers depend on. The variant of
-    a `named` one is a name under the study's `external`.
+    `keys` are the further protocol keys that its numbers depend on (of section `model` unless they
+    name another), `init` those of section `init`, and `inputs` the key that says what images become.
+    The variant of a `named` one is a name under the study's `external`, which says that itself.
     """
 
     name: str
     target: str  # "module:Class"
     variant: tuple[tuple[str, str], ...] = ()
     keys: tuple[str, ...] = ()
+    init: tuple[str, ...] = ()
+    inputs: str = "model.inputs"
     trained: bool = True
     named: bool = False
 
@@ -108,31 +111,59 @@ _PARTS = (
 _PART_KEYS = (
     "trunk",
     "temperature",
+    "temperature_law",
     "temperature_rate",
     "temperature_floor",
     "eval_visibility",
     "appearance_gradient",
 )
 
+_VAE = ("heads", "decoder")
+ADVERSARIAL_INIT = ("discriminator",)  # what an adversarial training adds to them
+
 _ARCHITECTURES = (
     Architecture(
-        "beta-vae", "patchvae.models.beta_vae:BetaVAE", (*_LATENT, ("beta", "beta")), ("trunk",)
+        "beta-vae",
+        "patchvae.models.beta_vae:BetaVAE",
+        (*_LATENT, ("beta", "beta")),
+        ("trunk",),
+        _VAE,
     ),
-    Architecture("patchvae", "patchvae.models.patchvae:PatchVAE", _PARTS, _PART_KEYS),
-    Architecture("bigan", "patchvae.models.bigan:BiGAN", _LATENT, ("trunk",)),
-    Architecture("random", "patchvae.models.fixed:RandomTrunk", (), ("trunk",), trained=False),
+    Architecture("patchvae", "patchvae.models.patchvae:PatchVAE", _PARTS, _PART_KEYS, _VAE),
     Architecture(
-        "imagenet-pretrained", "patchvae.models.fixed:ImageNetTrunk", (), ("trunk",), trained=False
+        "bigan",
+        "patchvae.models.bigan:BiGAN",
+        _LATENT,
+        ("trunk", "adversarial.discriminator"),
+        (*_VAE, *ADVERSARIAL_INIT),
+    ),
+    Architecture(
+        "random",
+        "patchvae.models.fixed:RandomTrunk",
+        keys=("trunk", "random_statistics"),
+        trained=False,
+    ),
+    Architecture(
+        "imagenet-pretrained",
+        "patchvae.models.fixed:ImageNetTrunk",
+        keys=("trunk",),
+        inputs="model.supervised_inputs",
+        trained=False,
     ),
     Architecture(
         "external",
         "patchvae.models.external:ExternalTrunk",
-        (),
-        ("trunk",),
+        keys=("trunk",),
         trained=False,
         named=True,
     ),
 )
+
+# reconstruction loss -> the keys of section `reconstruction` that it depends on
+RECONSTRUCTIONS = {
+    "l2": ("reduction",),
+    "lw": ("reduction", "scale", "laplacian", "channels"),
+}
 
 ADVERSARIAL = (
     "patchvae.models.adversarial:Adversarial"  # around a VAE: one more module, no more rows

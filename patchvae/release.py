@@ -18,6 +18,7 @@ from patchvae import paths
 from patchvae.checkpoint import save_weights
 from patchvae.errors import CheckpointError, DataError
 from patchvae.foreign import UNUSED, choose_prefix, prefixes, read_tensors
+from patchvae.losses import Reconstruction
 from patchvae.models.patchvae import PatchVAE
 from patchvae.nn.trunk import Trunk
 
@@ -158,7 +159,7 @@ def _patchvae(trunk: Trunk, N: int, D: int) -> PatchVAE:
     """Our model of the same shapes; what no tensor holds is the paper study's default."""
     return PatchVAE(
         64,
-        "l2",
+        Reconstruction(),
         trunk=trunk.name,
         num_parts=N,
         part_dim=D,
@@ -166,6 +167,7 @@ def _patchvae(trunk: Trunk, N: int, D: int) -> PatchVAE:
         beta_vis=0.6,
         beta_app=1.0,
         temperature=1.0,
+        temperature_law="closed",
         temperature_rate=3e-5,
         temperature_floor=0.1,
         eval_visibility="soft",

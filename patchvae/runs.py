@@ -1,7 +1,7 @@
 """Runs and probes: their identity (a readable path) and everything that determines their numbers."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from decimal import Decimal
 from functools import cache, cached_property
@@ -11,10 +11,37 @@ from typing import Any
 from patchvae import paths
 from patchvae.config import Scalar, Study, load_study, validate
 from patchvae.errors import ConfigError, DataError
-from patchvae.registry import ARCHITECTURES, DATASETS, MODELS, PROBES, Architecture, lookup
+from patchvae.registry import (
+    ADVERSARIAL_INIT,
+    ARCHITECTURES,
+    DATASETS,
+    MODELS,
+    PROBES,
+    RECONSTRUCTIONS,
+    Architecture,
+    Model,
+    lookup,
+)
 from patchvae.results import digest_of, sha256_file
 
 NO_VARIANT = "plain"  # the variant of an architecture without hyper-parameters
+# What the code did before a choice became a key. Such a value is left out of digests, so that results
+# made before stand; it is history, and never changes with a default.
+BEFORE: Mapping[str, Mapping[str, Any]] = {
+    "data": {"inputs": "symmetric"},
+    "model": {"random_statistics": "initial", "temperature_law": "closed", "discriminator": "ours"},
+    "reconstruction": {"reduction": "sum", "scale": "pixels", "laplacian": 4, "channels": "mean"},
+    "init": {"heads": "pytorch", "decoder": "pytorch", "discriminator": "pytorch"},
+    "adversarial": {"discriminator": "ours"},
+    "pretrain": {"lr_step": 0, "lr_factor": 10.0},
+    "probe": {
+        "dropout": 0.0,
+        "init": "pytorch",
+        "frozen_bn": "eval",
+        "affine": "trained",
+        "report": "last",
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -111,8 +138,8 @@ def _name_of(study: Study, model: str, overrides: Mapping[str, Scalar]) -> str:
     return str(overrides["encoder"])
 
 
-def _external(study: Study, name: str) -> dict[str, Scalar]:
-    """An external encoder's file, the SHA-256 of its content (another file, another run) and prefix."""
+def _external(study: Study, name: str) -> dict[str, Any]:
+    """An external encoder's file, the SHA-256 of its content (another file, another run), prefix, inputs."""
     raw = lookup(f"external encoder of study '{study.name}'", study.external, name)
     path = Path(raw["weights"])
     if not path.is_file():
@@ -131,7 +158,10 @@ def _sha256(path: Path, _mtime: int, _size: int) -> str:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which images: the dataset, its published size and classes, and the study's subset."""
+    """Which images: the dataset, its published size and classes, the study's subset.
+
+    `inputs` says what a pixel becomes: `symmetric`, `imagenet`, or mean and deviation by colour.
+    """
 
     dataset: str
     size: int
@@ -139,6 +169,7 @@ class DataConfig:
     train: int | None
     test: int | None
     unlabelled: bool
+    inputs: str | Mapping[str, list[float]]
 
 
 @dataclass(frozen=True)
@@ -148,6 +179,8 @@ class PretrainSettings:
     epochs: int
     batch_size: int
     lr: float
+    lr_step: int
+    lr_factor: float
     adam_beta1: float
     adam_beta2: float
     weight_decay: float
@@ -168,6 +201,11 @@ class ProbeSettings:
     momentum: float
     weight_decay: float
     hidden: int
+    dropout: float
+    init: str
+    frozen_bn: str
+    affine: str
+    report: str
     flip: bool
     precision: str
 
@@ -188,7 +226,9 @@ class PretrainConfig:
     data: DataConfig
     architecture: str
     recon: str | None
+    reconstruction: Mapping[str, Scalar]
     model: Mapping[str, Scalar]
+    init: Mapping[str, Scalar]
     adversarial: Mapping[str, Scalar] | None
     pretrain: PretrainSettings | None
 
@@ -197,7 +237,7 @@ class PretrainConfig:
 
     @cached_property
     def digest(self) -> str:
-        return digest_of(self.as_dict())
+        return digest_of(standing(self.as_dict()))
 
 
 @dataclass(frozen=True)
@@ -233,36 +273,31 @@ class ProbeConfig:
 
     @cached_property
     def digest(self) -> str:
-        return digest_of(self.as_dict())
+        return digest_of(standing(self.as_dict()))
 
 
 def resolve_run(run: Run) -> PretrainConfig:
     """The full configuration of a run; ConfigError for any unknown word in its name."""
     study = load_study(run.study)
     study.check_dataset(run.dataset)
-    facts, model = DATASETS[run.dataset], lookup("model", MODELS, run.model)
+    model = lookup("model", MODELS, run.model)
     architecture = ARCHITECTURES[model.architecture]
-    section = study.section("model", run.dataset)
-    hyper = {key: section[key] for key in architecture.keys}
+    hyper = _values(study, run.dataset, "model", architecture.keys)
+    inputs = study.value(architecture.inputs, run.dataset).value
     if architecture.named:
         hyper |= _external(study, run.variant)
+        inputs = hyper.pop("inputs", BEFORE["data"]["inputs"])
     else:
         hyper |= parse_variant(architecture, run.variant)
-    train = study.limit(run.dataset, "train")
-    data = DataConfig(
-        dataset=run.dataset,
-        size=facts.size,
-        classes=facts.classes,
-        train=train,
-        test=study.limit(run.dataset, "test"),
-        unlabelled=facts.unlabelled > 0 and train is None,
-    )
+    recon = RECONSTRUCTIONS[model.recon] if model.recon else ()
     return PretrainConfig(
         run=run,
-        data=data,
+        data=_data(study, run.dataset, inputs),
         architecture=architecture.name,
         recon=model.recon,
+        reconstruction=_values(study, run.dataset, "reconstruction", recon),
         model=hyper,
+        init=_values(study, run.dataset, "init", _initialised(architecture, model)),
         adversarial=study.section("adversarial", run.dataset) if model.adversarial else None,
         pretrain=(
             PretrainSettings(**study.section("pretrain", run.dataset))  # type: ignore[arg-type]
@@ -272,11 +307,55 @@ def resolve_run(run: Run) -> PretrainConfig:
     )
 
 
+def _values(study: Study, dataset: str, section: str, keys: Iterable[str]) -> dict[str, Any]:
+    """Values by their keys' last words; a key without a section is of the given one."""
+    full = [key if "." in key else f"{section}.{key}" for key in keys]
+    return {key.partition(".")[2]: study.value(key, dataset).value for key in full}
+
+
+def _initialised(architecture: Architecture, model: Model) -> tuple[str, ...]:
+    """The keys of section `init` that concern a model."""
+    return (*architecture.init, *(ADVERSARIAL_INIT if model.adversarial else ()))
+
+
+def _data(study: Study, dataset: str, inputs: Any) -> DataConfig:
+    facts, train = DATASETS[dataset], study.limit(dataset, "train")
+    return DataConfig(
+        dataset=dataset,
+        size=facts.size,
+        classes=facts.classes,
+        train=train,
+        test=study.limit(dataset, "test"),
+        unlabelled=facts.unlabelled > 0 and train is None,
+        inputs=inputs,
+    )
+
+
+def standing(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration without the values of `BEFORE`, and without sections that this leaves empty."""
+    found: dict[str, Any] = {}
+    for name, content in document.items():
+        if name == "encoder":
+            content = standing(content)
+        elif name in BEFORE and content is not None:
+            known = BEFORE[name]
+            content = {k: v for k, v in content.items() if k not in known or v != known[k]}
+            if not content and name in ("reconstruction", "init"):
+                continue
+        found[name] = content
+    return found
+
+
 def resolve_probe(run: Run, probe: str) -> ProbeConfig:
-    """The full configuration of a probe of a run."""
+    """The full configuration of a probe of a run; ConfigError where there is nothing to standardise."""
     facts = lookup("probe", PROBES, probe)
     encoder = resolve_run(run)
     section = load_study(run.study).section("probe", run.dataset)
     kind: Any = ProbeSettings if facts.trained else NeighbourSettings
     settings = kind(**{field.name: section[field.name] for field in fields(kind)})
+    if facts.standardised and settings.frozen_bn == "train":
+        raise ConfigError(
+            f"{paths.study(run.study)}: {probe} needs features that are constants of the image:"
+            f" set probe.frozen_bn of {run.dataset} to eval"
+        )
     return ProbeConfig(encoder, probe, facts.frozen, settings, facts.standardised)

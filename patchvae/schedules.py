@@ -12,9 +12,21 @@ def temperature(step: int, start: float, rate: float, floor: float) -> float:
     return max(floor, start * math.exp(-rate * step))
 
 
+def compounding_temperature(step: int, start: float, rate: float, floor: float) -> float:
+    """As the authors' release anneals: multiplied by exp(-rate * step) every 1,000 steps.
+
+    max(floor, start * exp(-rate * 1000 * m (m + 1) / 2)) with m = step // 1000.
+    """
+    m = step // 1000
+    return max(floor, start * math.exp(-rate * 1000 * m * (m + 1) / 2))
+
+
+TEMPERATURES = {"closed": temperature, "compounding": compounding_temperature}
+
+
 def step_lr(epoch: int, lr: float, every: int, factor: float) -> float:
     """lr / factor^(epoch // every): 'reduce it by a factor of 10 every 30 epochs' (section 4).
 
-    `epoch` counts from 0.
+    `epoch` counts from 0; `every` = 0 keeps the rate constant (reading A22).
     """
-    return lr / factor ** (epoch // every)
+    return lr / factor ** (epoch // every) if every else lr

@@ -201,9 +201,14 @@ def test_protocol_and_schema_have_the_same_keys(in_repo: Path) -> None:
 
 def test_every_model_key_is_used_by_an_architecture(in_repo: Path) -> None:
     used = {
-        key for a in ARCHITECTURES.values() for key in (*a.keys, *(key for _, key in a.variant))
+        key
+        for a in ARCHITECTURES.values()
+        for key in (*a.keys, a.inputs, *(key for _, key in a.variant))
     }
-    assert {f"model.{key}" for key in used} == {k for k in protocol() if k.startswith("model.")}
+    full = {key if "." in key else f"model.{key}" for key in used}
+    assert {k for k in full if k.startswith("model.")} == {
+        k for k in protocol() if k.startswith("model.")
+    }
 
 
 def test_readings_named_by_the_protocol_exist_and_name_it_back(in_repo: Path) -> None:
@@ -253,6 +258,52 @@ def test_the_study_and_its_data_set_override_the_protocol(project: Path) -> None
     assert (value.value, value.source) == (7, "study tiny")
     assert study.value("pretrain.batch_size", "parts32").value == 8
     assert study.value("pretrain.adam_beta1", "parts32").source == "ours"
+
+
+RELEASED = {
+    "model.inputs": "imagenet",
+    "model.beta_vis": 10.0,
+    "model.temperature_law": "compounding",
+    "model.appearance_gradient": "stop",
+    "reconstruction.channels": "each",
+    "init.heads": "kaiming",
+    "adversarial.discriminator": "release",
+    "pretrain.adam_beta1": 0.5,
+    "probe.weight_decay": 1e-4,
+    "probe.dropout": 0.5,
+    "probe.init": "normal",
+    "probe.frozen_bn": "train",
+    "probe.affine": "frozen",
+    "probe.report": "best",
+}
+
+
+@pytest.mark.parametrize(
+    "line", ["as-released", "{named: as-released}", "{named: as-released, probe: {hidden: 9}}"]
+)
+def test_a_protocol_by_name_takes_what_the_release_does(project: Path, line: str) -> None:
+    text = re.sub(r"protocol:\n(  .*\n)+", f"protocol: {line}\n", TINY)
+    (project / "config" / "tiny.yaml").write_text(text)
+    released, printed = load_study("tiny"), load_study("demo")
+    for key, entry in protocol().items():
+        value = released.value(key, "parts32")
+        if key in RELEASED:
+            assert (value.value, value.source) == (RELEASED[key], "release")
+        elif key == "probe.hidden" and "hidden" in line:
+            assert (value.value, value.source) == (9, "study tiny")
+        else:
+            assert (value.value, value.source) == (entry.value, entry.source)
+        if not printed.value(key, "parts64").source.startswith("study"):
+            assert printed.value(key, "parts64").value == entry.value
+    config = resolve_run(Run("tiny", "parts32", "bigan", "z96", 0))
+    assert (config.data.inputs, config.model["discriminator"]) == ("imagenet", "release")
+
+
+@pytest.mark.parametrize("line", ["as-publshed", "{named: as-publshed}"])
+def test_an_unknown_protocol_is_refused_with_what_there_is(project: Path, line: str) -> None:
+    text = re.sub(r"protocol:\n(  .*\n)+", f"protocol: {line}\n", TINY)
+    (project / "config" / "tiny.yaml").write_text(text)
+    refused(project, "unknown protocol 'as-publshed': choose one of as-printed, as-released")
 
 
 def test_every_committed_study_resolves_every_run(in_repo: Path) -> None:

@@ -166,6 +166,14 @@ def test_more_neighbours_than_images_are_refused(
         neighbours(resolve_probe(encoder, "knn"), options)
 
 
+def test_features_that_change_in_training_are_not_standardised(project: Path) -> None:
+    run = Run("tiny", "parts32", "random", "plain", 0)
+    edit_tiny(project, "hidden: 32", "hidden: 32, frozen_bn: train")
+    with pytest.raises(ConfigError, match=r"config/tiny\.yaml: .* set probe\.frozen_bn of parts32"):
+        resolve_probe(run, "conv5-standardised")
+    assert resolve_probe(run, "knn").probe == NeighbourSettings(20, "fp32")
+
+
 @pytest.mark.parametrize("name", FURTHER)
 def test_features_in_memory_on_disk_and_live_give_the_same(
     name: str, encoder: Run, options: Options, monkeypatch: pytest.MonkeyPatch

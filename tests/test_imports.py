@@ -29,6 +29,7 @@ LAYERS = (
     {"data", "nn", "losses", "sampling", "schedules"},
     {"models"},
     {"pretrain", "probe", "standardise", "neighbours", "release"},
+    {"analysis"},
     {"report"},
     {"figures"},
     {"study_pages"},

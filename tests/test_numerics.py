@@ -97,7 +97,7 @@ def test_a_whole_step_never_reads_a_number(name: str) -> None:
 
 def probing(captured: bool) -> list[Tensor]:
     torch.manual_seed(0)
-    classifier = Classifier(Trunk("resnet9"), "conv3", 32, 10, 16).train()
+    classifier = Classifier(Trunk("resnet9"), "conv3", 32, 10, hidden=16).train()
     weights = [p for p in classifier.parameters() if p.requires_grad]
     optimizer = SGD(weights, 1e-2, 0.9)
 

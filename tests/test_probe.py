@@ -54,7 +54,7 @@ def make(frozen: str | None, classes: int = 10) -> Classifier:
     for name, value in trunk.state_dict().items():
         if "running" in name:
             value.add_(0.1 * torch.rand_like(value))
-    return Classifier(trunk, frozen, 32, classes, 16).to(memory_format=torch.channels_last)
+    return Classifier(trunk, frozen, 32, classes, hidden=16).to(memory_format=torch.channels_last)
 
 
 @pytest.fixture
@@ -164,6 +164,62 @@ def test_training_moves_the_rest_and_nothing_frozen(frozen: str | None, images: 
     }
     for name, value in classifier.state_dict().items():
         assert torch.equal(value, before[name]) == (name in fixed), name
+
+
+def test_frozen_bn_in_train_mode_uses_and_keeps_each_batchs_statistics(images: Images) -> None:
+    """As in the release (reading A13): features are no constant of the image, so they are not cached."""
+    torch.manual_seed(0)
+    classifier = Classifier(Trunk(), "conv1", 32, 10, hidden=16, frozen_bn="train").train()
+    live = features_of(images, classifier, flip=False)
+    assert isinstance(live, Live)
+    before = {name: value.clone() for name, value in classifier.state_dict().items()}
+    index = torch.arange(16)
+    h = live.batch(index)
+    trunk = classifier.trunk
+    y = trunk.conv1(images.batch(index))
+    normal = (y - y.mean((0, 2, 3), keepdim=True)) * torch.rsqrt(
+        y.var((0, 2, 3), keepdim=True, correction=0) + trunk.bn1.eps
+    )
+    torch.testing.assert_close(h, trunk.maxpool(torch.relu(normal)))
+    moved = {n for n, v in classifier.state_dict().items() if not torch.equal(v, before[n])}
+    assert moved == {
+        f"trunk.bn1.{n}" for n in ("running_mean", "running_var", "num_batches_tracked")
+    }
+    assert not any(p.requires_grad for p in trunk.bn1.parameters())
+
+
+def test_affine_parameters_may_be_frozen_in_the_trained_stages_too() -> None:
+    classifier = Classifier(Trunk(), "conv1", 32, 10, hidden=16, affine="frozen")
+    for name, module in classifier.trunk.named_modules():
+        for parameter in module.parameters(recurse=False):
+            trained = isinstance(module, nn.Conv2d) and name != "conv1"
+            assert parameter.requires_grad == trained, name
+
+
+@pytest.mark.parametrize("report", ["last", "best"])
+def test_the_reported_epoch_is_the_last_or_the_first_best(
+    project: Path, encoder: Run, options: Options, report: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit_tiny(project, "lr_step: 2,", f"lr_step: 2, report: {report},")
+    seen: list[dict[str, np.ndarray]] = []
+    real = evaluate
+
+    def watched(classifier: Classifier, split: Split) -> dict[str, object]:
+        """The real result, with one image more or less right from epoch to epoch."""
+        result = real(classifier, split)
+        right = (3, 9, 9, 5, 5)[len(seen)]
+        result["correct1"] = np.arange(40) < right
+        result["top1"] = 100 * right / 40
+        seen.append(dict(result))
+        return result
+
+    monkeypatch.setattr(probing, "evaluate", watched)
+    config = resolve_probe(encoder, "conv5")
+    metrics = probe(config, options)
+    assert metrics["top1"] == {"last": 12.5, "best": 22.5}[report]
+    written = np.load(config.folder / paths.PREDICTIONS)
+    expected = seen[{"last": -1, "best": 1}[report]]
+    assert all(np.array_equal(written[name], expected[name]) for name in probing.PREDICTED)
 
 
 def test_the_learning_rate_falls_once_an_epoch_by_the_protocol(

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from patchvae.schedules import step_lr, temperature
+from patchvae.schedules import compounding_temperature, step_lr, temperature
 
 PAPER = (1.0, 3e-5, 0.1)
 
@@ -30,6 +30,20 @@ def test_temperature_never_compounds() -> None:
     assert once == again[::-1]
     ratios = [b / a for a, b in itertools.pairwise(once)]
     assert ratios == pytest.approx([math.exp(-0.03)] * len(ratios))
+
+
+def test_compounding_is_the_product_of_every_thousandth_step() -> None:
+    """The release's: 0.138 after 11,700 steps, the floor from step 12,000 on."""
+    product = math.prod(math.exp(-3e-5 * step) for step in range(1_000, 11_700, 1_000))
+    assert compounding_temperature(11_700, *PAPER) == pytest.approx(product, rel=1e-12)
+    assert round(product, 3) == 0.138
+    assert compounding_temperature(999, *PAPER) == 1.0
+    assert compounding_temperature(11_999, *PAPER) > 0.1
+    assert compounding_temperature(12_000, *PAPER) == 0.1
+
+
+def test_without_a_step_the_rate_stays() -> None:
+    assert [step_lr(epoch, 1e-4, 0, 10.0) for epoch in (0, 30, 89)] == [1e-4] * 3
 
 
 @pytest.mark.parametrize(

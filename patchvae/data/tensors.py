@@ -4,6 +4,7 @@ Batching, flipping and scaling are vectorised on the device; there are no loader
 """
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,6 +20,36 @@ from patchvae.seeds import derive_seed
 HOST_BYTES = 1 << 30  # a CPU job keeps at most so many bytes of images in memory
 GPU_SHARE = 0.5  # of the free memory of a GPU that images may take
 CHUNK = 4096  # images copied at a time
+Wanted = str | Mapping[str, Sequence[float]]  # a name in INPUTS, or `mean` and `std` themselves
+# mean and deviation of a colour in 0..1, subtracted and divided by
+INPUTS: Mapping[str, tuple[Sequence[float], Sequence[float]]] = {
+    "symmetric": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),  # [-1, 1]
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),  # torchvision's
+}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What an encoder sees of a pixel p in 0..255: p / (255 std) - mean / std, by colour."""
+
+    shift: Tensor  # (3, 1, 1)
+    divisor: Tensor
+
+    @classmethod
+    def of(cls, wanted: Wanted, device: torch.device) -> "Inputs":
+        """From a name in `INPUTS`, or from mean and std themselves."""
+        mean, std = INPUTS[wanted] if isinstance(wanted, str) else (wanted["mean"], wanted["std"])
+        m, s = (torch.tensor(v, device=device)[:, None, None] for v in (mean, std))
+        return cls(m / s, 255 * s)
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """uint8 (B, H, W, 3) in 0..255 -> float32 (B, 3, H, W), channels_last."""
+        x = pixels.permute(0, 3, 1, 2).to(torch.float32)
+        return x.div_(self.divisor).sub_(self.shift)
+
+    def shown(self, x: Tensor) -> Tensor:
+        """The inverse as colours in 0..1: (B, 3, H, W) -> (B, 3, H, W)."""
+        return x.add(self.shift).mul(self.divisor).div(255).clamp(0, 1)
 
 
 @dataclass(frozen=True)
@@ -79,10 +110,11 @@ class Stored:
 
 @dataclass(frozen=True)
 class Images:
-    """`pixels` uint8 (n, H, W, 3), `labels` int64 (n,) on the device or None."""
+    """`pixels` uint8 (n, H, W, 3), `labels` int64 (n,) on the device or None; `inputs` as `Inputs.of`."""
 
     pixels: Tensor | Stored
     labels: Tensor | None = None
+    inputs: Wanted = "symmetric"
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -92,18 +124,22 @@ class Images:
         """Where an epoch's order should lie: by images on disk the CPU, which must not wait for a GPU."""
         return self.pixels.device if isinstance(self.pixels, Tensor) else torch.device("cpu")
 
+    @cached_property
+    def _inputs(self) -> Inputs:
+        return Inputs.of(self.inputs, self.pixels.device)
+
     def batch(self, index: Tensor, flip: Tensor | None = None) -> Tensor:
-        """float32 (B, 3, H, W) in [-1, 1], channels_last; images where `flip` is true are mirrored."""
+        """float32 (B, 3, H, W), channels_last; images where `flip` is true are mirrored."""
         pixels = self.pixels[index]  # (B, H, W, 3)
         if flip is not None:
             flip = flip.to(pixels.device, non_blocking=True)
             pixels = torch.where(flip[:, None, None, None], pixels.flip(2), pixels)
-        return scale(pixels)
+        return self._inputs(pixels)
 
 
 def scale(pixels: Tensor) -> Tensor:
     """uint8 (B, H, W, 3) in 0..255 -> float32 (B, 3, H, W) in [-1, 1], channels_last."""
-    return pixels.permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1)
+    return Inputs.of("symmetric", pixels.device)(pixels)
 
 
 def epoch_order(
@@ -127,7 +163,11 @@ def room(device: torch.device) -> int:
 
 
 def load_images(
-    prepared: Prepared, splits: tuple[str, ...], limit: int | None, device: torch.device
+    prepared: Prepared,
+    splits: tuple[str, ...],
+    limit: int | None,
+    device: torch.device,
+    inputs: Wanted = "symmetric",
 ) -> Images:
     """The images of some splits, on the device where there is room; labels when there is one split."""
     chosen = tuple(
@@ -138,11 +178,11 @@ def load_images(
         labels = torch.from_numpy(prepared.labels(splits[0])[chosen[0].index]).to(device)
     stored = Stored(chosen, device)
     if sum(split.nbytes for split in chosen) > room(device):
-        return Images(stored, labels)
+        return Images(stored, labels, inputs)
     pixels = torch.empty(
         (len(stored), *chosen[0].array.shape[1:]), dtype=torch.uint8, device=device
     )
     for start in range(0, len(stored), CHUNK):
         index = torch.arange(start, min(start + CHUNK, len(stored)))
         pixels[start : start + CHUNK] = stored[index]
-    return Images(pixels, labels)
+    return Images(pixels, labels, inputs)

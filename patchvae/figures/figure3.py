@@ -59,7 +59,7 @@ def photographs() -> np.ndarray:
 def masks(images: np.ndarray, subject: str) -> Masks:
     """The masks of uint8 images (B, H, W, 3), by the loss's own functions."""
     x = scale(torch.from_numpy(np.ascontiguousarray(images)))
-    energy, weights = laplacian(x)[:, 0].numpy(), pixel_weights(x)[:, 0].numpy()
+    energy, weights = laplacian(x).mean(1).numpy(), pixel_weights(x)[:, 0].numpy()
     return Masks(subject, images, energy, weights)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -10,13 +11,15 @@ from torch import Tensor
 from patchvae import paths
 from patchvae.checkpoint import load_weights
 from patchvae.data.store import Prepared, open_dataset
-from patchvae.data.tensors import scale
+from patchvae.data.tensors import Inputs
 from patchvae.errors import CheckpointError, ConfigError
 from patchvae.models import build
 from patchvae.models.adversarial import Adversarial
 from patchvae.models.base import Unsupervised
 from patchvae.models.bigan import BiGAN
 from patchvae.models.patchvae import PatchVAE
+from patchvae.nn.batchnorm import calibrate
+from patchvae.pretrain import pretraining_batches
 from patchvae.results import read_result
 from patchvae.runs import PretrainConfig, Run, resolve_run
 from patchvae.runtime import Options, pick_device
@@ -33,6 +36,15 @@ class Trained:
     model: Unsupervised
     data: Prepared
     device: torch.device
+
+    @cached_property
+    def inputs(self) -> Inputs:
+        """What its encoder sees of a pixel."""
+        return Inputs.of(self.config.data.inputs, self.device)
+
+    def pixels(self, x: Tensor) -> np.ndarray:
+        """What it sees or makes, (B, 3, H, W), as drawn: float32 (B, H, W, 3) in [0, 1]."""
+        return self.inputs.shown(x).permute(0, 2, 3, 1).cpu().numpy()
 
 
 def load_trained(run: Run, options: Options) -> Trained:
@@ -70,12 +82,17 @@ def _network(
 
 
 def over_training(trained: Trained) -> Iterator[tuple[int, Trained]]:
-    """The network after 0 epochs, at each snapshot and at the end, one in memory beside the last."""
+    """The network after 0 epochs, at each snapshot and at the end, one in memory beside the last.
+
+    Untrained its batch normalisation has the statistics of the images too, as `RandomTrunk` has.
+    """
     from safetensors import safe_open
 
     config = trained.config
     assert config.pretrain is not None
-    yield 0, replace(trained, model=_network(config, None, trained.device))
+    untrained = _network(config, None, trained.device)
+    calibrate(untrained.trunk, pretraining_batches(config, trained.data, trained.device))
+    yield 0, replace(trained, model=untrained)
     with safe_open(config.run.pretrain / paths.SNAPSHOTS, "pt") as file:
         names = list(file.keys())
         for epoch in sorted({int(name.split("/")[0].removeprefix("epoch")) for name in names}):
@@ -103,18 +120,18 @@ def load_parts(run: Run, options: Options) -> tuple[Trained, PatchVAE]:
 
 
 def batches(trained: Trained, split: str, limit: int | None) -> Iterator[tuple[np.ndarray, Tensor]]:
-    """Indices (b,) and images (b, 3, H, W) in [-1, 1] of a split in order, one batch in memory."""
+    """Indices (b,) and images (b, 3, H, W) of a split in order, one batch in memory."""
     pixels, index = trained.data.images(split), trained.data.subset_indices(split, limit)
     for start in range(0, len(index), BATCH):
         chosen = index[start : start + BATCH]
         block = torch.from_numpy(np.ascontiguousarray(pixels[chosen])).to(trained.device)
-        yield chosen, scale(block)
+        yield chosen, trained.inputs(block)
 
 
 def held_out(trained: Trained, count: int) -> Tensor:
     """`count` test images of the study, of as many classes as can be: (count, 3, H, W)."""
     chosen = trained.data.subset_indices("test", count)
-    return scale(torch.from_numpy(trained.data.images("test")[chosen]).to(trained.device))
+    return trained.inputs(torch.from_numpy(trained.data.images("test")[chosen]).to(trained.device))
 
 
 def reconstruct(model: Unsupervised, x: Tensor) -> Tensor:
@@ -123,8 +140,3 @@ def reconstruct(model: Unsupervised, x: Tensor) -> Tensor:
         return model.decoder(model.encode(x))
     x_hat: Tensor = model(x)[0]
     return x_hat
-
-
-def to_pixels(x: Tensor) -> np.ndarray:
-    """(B, C, H, W) in [-1, 1] -> float32 (B, H, W, C) in [0, 1], as drawn."""
-    return x.add(1).div(2).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy()

@@ -6,7 +6,7 @@ from patchvae.figures.canvas import title_of
 from patchvae.figures.catalogue import Target
 from patchvae.figures.gallery import Gallery, draw_gallery
 from patchvae.figures.inputs import figure_runs
-from patchvae.figures.networks import held_out, load_trained, reconstruct, to_pixels
+from patchvae.figures.networks import held_out, load_trained, reconstruct
 from patchvae.registry import DATASETS
 from patchvae.runtime import Options
 
@@ -22,7 +22,7 @@ def compute(target: Target, options: Options) -> Gallery:
     for run in figure_runs(target):
         trained = load_trained(run, options)
         x = held_out(trained, COUNT)
-        rows["test image"] = to_pixels(x)
-        rows[title_of(run.model)] = to_pixels(reconstruct(trained.model, x))
+        rows["test image"] = trained.pixels(x)
+        rows[title_of(run.model)] = trained.pixels(reconstruct(trained.model, x))
         subject = f"{DATASETS[run.dataset].title}, seed {run.seed}"
     return Gallery(subject, rows)

@@ -7,7 +7,7 @@ from patchvae.figures.canvas import title_of
 from patchvae.figures.catalogue import Target
 from patchvae.figures.gallery import Gallery, draw_gallery
 from patchvae.figures.inputs import figure_runs
-from patchvae.figures.networks import Trained, load_trained, to_pixels
+from patchvae.figures.networks import Trained, load_trained
 from patchvae.models.beta_vae import BetaVAE
 from patchvae.models.bigan import BiGAN
 from patchvae.models.patchvae import PatchVAE
@@ -41,6 +41,6 @@ def compute(target: Target, options: Options) -> Gallery:
     rows, subject = {}, ""
     for run in figure_runs(target):
         trained = load_trained(run, options)
-        rows[title_of(run.model)] = to_pixels(sample(trained, COUNT))
+        rows[title_of(run.model)] = trained.pixels(sample(trained, COUNT))
         subject = f"{DATASETS[run.dataset].title}, seed {run.seed}"
     return Gallery(subject, rows)

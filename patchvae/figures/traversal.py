@@ -10,7 +10,7 @@ from torch import Tensor
 from patchvae.figures.canvas import as_picture, axes_grid, new_figure, subject_of
 from patchvae.figures.catalogue import Target
 from patchvae.figures.inputs import figure_runs
-from patchvae.figures.networks import BATCH, held_out, load_parts, to_pixels
+from patchvae.figures.networks import BATCH, held_out, load_parts
 from patchvae.runtime import Options
 from patchvae.sampling import visibility_mean
 
@@ -56,11 +56,11 @@ def compute(target: Target, options: Options) -> Traversal:
     for d in range(shown):
         z_app[d, :, part, d] = torch.tensor(VALUES, device=x.device)
     flat = z_app.flatten(0, 1)
-    x_hat = to_pixels(model.decode(z_vis.expand(len(flat), -1, -1, -1), flat))
+    x_hat = trained.pixels(model.decode(z_vis.expand(len(flat), -1, -1, -1), flat))
     pictures = x_hat.reshape(shown, len(VALUES), *x_hat.shape[1:])
     visibility = torch.sigmoid(logits[image, part]).cpu().numpy()
     return Traversal(
-        subject_of(run), part, to_pixels(x[image : image + 1])[0], visibility, pictures
+        subject_of(run), part, trained.pixels(x[image : image + 1])[0], visibility, pictures
     )
 
 

@@ -3,7 +3,9 @@
 from importlib import import_module
 from typing import Any
 
+from patchvae.losses import Reconstruction
 from patchvae.models.base import Unsupervised
+from patchvae.nn.initial import initialise
 from patchvae.registry import ADVERSARIAL, ARCHITECTURES
 from patchvae.runs import PretrainConfig
 
@@ -11,12 +13,18 @@ from patchvae.runs import PretrainConfig
 def build(config: PretrainConfig) -> Unsupervised:
     """The network of a configuration, freshly initialised from torch's global generator."""
     network = _load(ARCHITECTURES[config.architecture].target)
-    recon = {} if config.recon is None else {"recon": config.recon}
-    model: Unsupervised = network(config.data.size, **recon, **config.model)
-    if config.adversarial is None:
-        return model
-    wrapped: Unsupervised = _load(ADVERSARIAL)(model, **config.adversarial)
-    return wrapped
+    loss = {}
+    if config.recon is not None:
+        settings: dict[str, Any] = dict(config.reconstruction)
+        loss = {"recon": Reconstruction(config.recon == "lw", **settings)}
+    model: Unsupervised = network(config.data.size, **loss, **config.model)
+    if config.adversarial is not None:
+        model = _load(ADVERSARIAL)(model, **config.adversarial)
+    blocks = model.blocks()
+    for name, scheme in config.init.items():
+        for module in blocks[name]:
+            initialise(module, str(scheme))
+    return model
 
 
 def _load(target: str) -> Any:

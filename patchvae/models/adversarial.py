@@ -1,8 +1,8 @@
 """Adversarial training around either VAE (paper, section 3.4; reading A8)."""
 
-from torch import Tensor
+from torch import Tensor, nn
 
-from patchvae.losses import judged_fake, judged_real, squared_error
+from patchvae.losses import judged_fake, judged_real
 from patchvae.models.base import VAE, Phase, Terms, Unsupervised
 from patchvae.nn.discriminator import Discriminator
 from patchvae.nn.trunk import Trunk
@@ -12,14 +12,14 @@ class Adversarial(Unsupervised):
     """Two phases: the VAE pays also for reconstructions judged fake, then the discriminator learns.
 
     `reconstruction: pixel` keeps the VAE's own reconstruction loss and adds `weight` times the
-    adversarial term; `features` replaces it by the squared error of the discriminator's third
-    layer (Larsen et al. 2015). One forward pass of the VAE serves both phases.
+    adversarial term; `features` replaces it by the same loss of the discriminator's third
+    layer (Larsen et al. 2015), weighted by the image's patches where L_w is. One forward pass of the VAE serves both phases.
     """
 
-    def __init__(self, vae: VAE, *, weight: float, reconstruction: str) -> None:
+    def __init__(self, vae: VAE, *, weight: float, reconstruction: str, discriminator: str) -> None:
         super().__init__()
         self.vae = vae
-        self.discriminator = Discriminator()
+        self.discriminator = Discriminator(discriminator)
         self.weight = weight
         self.on_features = reconstruction == "features"
         self._fake: Tensor | None = None
@@ -32,11 +32,15 @@ class Adversarial(Unsupervised):
     def at_step(self, step: int) -> None:
         self.vae.at_step(step)
 
+    def blocks(self) -> dict[str, list[nn.Module]]:
+        return self.vae.blocks() | {"discriminator": [self.discriminator]}
+
     def generator_loss(self, x: Tensor) -> tuple[Tensor, Terms]:
         x_hat, kls = self.vae(x)
         features = self.discriminator.features(x_hat)
         if self.on_features:
-            recon = squared_error(features, self.discriminator.features(x).detach())
+            true = self.discriminator.features(x).detach()
+            recon = self.vae.reconstruction.of_features(features, true, x)
         else:
             recon = self.vae.reconstruction(x_hat, x)
         adversarial = judged_real(self.discriminator.score(features))

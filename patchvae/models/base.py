@@ -1,13 +1,13 @@
 """What a model is to the training loop: a list of phases, each a loss and the parameters it owns."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from patchvae.losses import RECONSTRUCTIONS
+from patchvae.losses import Reconstruction
 from patchvae.nn.trunk import Trunk
 
 Terms = dict[str, Tensor]
@@ -39,18 +39,28 @@ class Unsupervised(nn.Module, ABC):
     def at_step(self, step: int) -> None:
         """Set what depends on the number of optimiser steps done; called before each step."""
 
+    def blocks(self) -> dict[str, list[nn.Module]]:
+        """The modules that a key of the protocol's section `init` is about, by key."""
+        return {}
+
+    def look(self, batches: Callable[[], Iterable[Tensor]]) -> None:
+        """Take what is needed of the pretraining images without a step; of most models nothing.
+
+        Each call of `batches` goes through all images, (B, 3, H, W) at a time.
+        """
+
 
 class VAE(Unsupervised):
-    """-E[log G(x|z)] + sum of weighted KLs (Eq. 3 and 8): one phase over all parameters.
+    """Reconstruction error and weighted KLs (Eq. 3 and 8): one phase over all parameters.
 
     `forward(x)` gives the reconstruction (B, 3, H, W) and the unweighted KL terms, each a scalar
     summed over latents and averaged over the batch. It samples in training mode only; in eval mode
     means replace samples, so that it is a function of x.
     """
 
-    def __init__(self, recon: str, kl_weights: dict[str, float]) -> None:
+    def __init__(self, recon: Reconstruction, kl_weights: dict[str, float]) -> None:
         super().__init__()
-        self.reconstruction = RECONSTRUCTIONS[recon]
+        self.reconstruction = recon
         self.kl_weights = kl_weights
 
     @abstractmethod

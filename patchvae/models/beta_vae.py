@@ -1,9 +1,9 @@
 """beta-VAE with a fixed-size bottleneck (paper, Eq. 3 and Tables 6-9)."""
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from patchvae import sampling
-from patchvae.losses import gaussian_kl
+from patchvae.losses import Reconstruction, gaussian_kl
 from patchvae.models.base import VAE, Terms
 from patchvae.nn.bottleneck import FixedBottleneck
 from patchvae.nn.decoder import LatentDecoder
@@ -13,12 +13,17 @@ from patchvae.nn.trunk import Trunk
 class BetaVAE(VAE):
     """|x - x_hat|^2 + beta KL(Q(z|x) || N(0, I)) with z of `latent_dim` dimensions."""
 
-    def __init__(self, size: int, recon: str, *, trunk: str, latent_dim: int, beta: float) -> None:
+    def __init__(
+        self, size: int, recon: Reconstruction, *, trunk: str, latent_dim: int, beta: float
+    ) -> None:
         super().__init__(recon, {"kl": beta})
         self.trunk = Trunk(trunk)
         side = size // self.trunk.stride
         self.bottleneck = FixedBottleneck(self.trunk.channels, side, latent_dim, outputs=2)
         self.decoder = LatentDecoder(latent_dim, side, self.trunk.doublings)
+
+    def blocks(self) -> dict[str, list[nn.Module]]:
+        return {"heads": [self.bottleneck], "decoder": [self.decoder]}
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of Q(z|x), both (B, latent_dim)."""

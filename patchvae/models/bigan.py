@@ -18,15 +18,22 @@ class BiGAN(Unsupervised):
     phase uses the same pairs, so each step runs E and G once.
     """
 
-    def __init__(self, size: int, *, trunk: str, latent_dim: int) -> None:
+    def __init__(self, size: int, *, trunk: str, latent_dim: int, discriminator: str) -> None:
         super().__init__()
         self.trunk = Trunk(trunk)
         side = size // self.trunk.stride
         self.latent_dim = latent_dim
         self.bottleneck = FixedBottleneck(self.trunk.channels, side, latent_dim, outputs=1)
         self.decoder = LatentDecoder(latent_dim, side, self.trunk.doublings)
-        self.discriminator = JointDiscriminator(latent_dim)
+        self.discriminator = JointDiscriminator(latent_dim, discriminator)
         self._pairs: tuple[Tensor, Tensor, Tensor] | None = None  # E(x), G(z), z
+
+    def blocks(self) -> dict[str, list[nn.Module]]:
+        return {
+            "heads": [self.bottleneck],
+            "decoder": [self.decoder],
+            "discriminator": [self.discriminator],
+        }
 
     def encode(self, x: Tensor) -> Tensor:
         """E(x), (B, 3, H, W) -> (B, latent_dim)."""

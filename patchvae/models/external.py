@@ -5,11 +5,11 @@ from pathlib import Path
 
 from patchvae.errors import DataError
 from patchvae.foreign import choose_prefix, read_tensors, summary, take
-from patchvae.models.fixed import RandomTrunk
+from patchvae.models.fixed import FixedTrunk
 from patchvae.progress import log
 
 
-class ExternalTrunk(RandomTrunk):
+class ExternalTrunk(FixedTrunk):
     """phi from a file; what the trunk has no place for (fc, deeper layers, other networks) is logged."""
 
     def __init__(

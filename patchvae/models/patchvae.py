@@ -1,16 +1,18 @@
 """PatchVAE (paper, sections 3.2 and 3.3): N parts, each with a visibility map and one appearance."""
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from patchvae import sampling
-from patchvae.losses import bernoulli_kl, gaussian_kl
+from patchvae.losses import Reconstruction, bernoulli_kl, gaussian_kl
 from patchvae.models.base import VAE, Terms
 from patchvae.nn.decoder import Pyramid
 from patchvae.nn.trunk import Trunk
 from patchvae.numerics import widen
-from patchvae.schedules import temperature
+from patchvae.schedules import TEMPERATURES
 
 
 class PatchVAE(VAE):
@@ -27,7 +29,7 @@ class PatchVAE(VAE):
     def __init__(
         self,
         size: int,
-        recon: str,
+        recon: Reconstruction,
         *,
         trunk: str,
         num_parts: int,
@@ -36,6 +38,7 @@ class PatchVAE(VAE):
         beta_vis: float,
         beta_app: float,
         temperature: float,
+        temperature_law: str,
         temperature_rate: float,
         temperature_floor: float,
         eval_visibility: str,
@@ -43,7 +46,12 @@ class PatchVAE(VAE):
     ) -> None:
         super().__init__(recon, {"kl_vis": beta_vis, "kl_app": beta_app})
         self.N, self.D, self.prior_vis = num_parts, part_dim, prior_vis
-        self.schedule = (temperature, temperature_rate, temperature_floor)
+        self.temperature = partial(
+            TEMPERATURES[temperature_law],
+            start=temperature,
+            rate=temperature_rate,
+            floor=temperature_floor,
+        )
         self.hard = eval_visibility == "hard"
         self.stop_weight_gradient = appearance_gradient == "stop"
         self.trunk = Trunk(trunk)
@@ -54,7 +62,10 @@ class PatchVAE(VAE):
         self.register_buffer("tau", torch.tensor(temperature), persistent=False)
 
     def at_step(self, step: int) -> None:
-        self.tau.fill_(temperature(step, *self.schedule))
+        self.tau.fill_(self.temperature(step))
+
+    def blocks(self) -> dict[str, list[nn.Module]]:
+        return {"heads": [self.visibility, self.appearance], "decoder": [self.decoder]}
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Visibility logits (B, N, h, w), appearance mean (B, N, D) and log-variance (B, N, D).

@@ -1,4 +1,8 @@
-"""Batch normalisation over a batch that is spread over several processes."""
+"""Batch normalisation: over a batch that several processes share, and with statistics of images."""
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -50,3 +54,45 @@ def synchronise(module: nn.Module) -> None:
         for inner in module.modules():
             if type(inner) is nn.BatchNorm2d:
                 inner.__class__ = SyncBatchNorm2d
+
+
+class _Reached(Exception):  # noqa: N818 - no error
+    """The forward pass has come as far as it was needed."""
+
+
+@torch.no_grad()
+def calibrate(network: nn.Module, batches: Callable[[], Iterable[Tensor]]) -> None:
+    """Give every batch normalisation the mean and variance of its inputs over all images.
+
+    No weight changes. Layers are taken in the order in which the network lists and runs them, each
+    with those before it calibrated, so that in eval mode what a layer normalises has mean 0 and
+    variance 1 over the images exactly: one pass a layer, only as deep as that layer. Sums in float64.
+    """
+    was_training = network.training
+    network.eval()
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            _calibrate(network, layer, batches())
+    network.train(was_training)
+
+
+def _calibrate(network: nn.Module, layer: nn.BatchNorm2d, batches: Iterable[Tensor]) -> None:
+    assert layer.running_mean is not None
+    assert layer.running_var is not None
+    sums = layer.running_mean.new_zeros(2, layer.num_features, dtype=torch.float64)
+    count = 0
+
+    def take(_layer: nn.Module, inputs: tuple[Any, ...]) -> None:
+        nonlocal count
+        x = inputs[0].double()
+        sums.add_(torch.stack([x.sum((0, 2, 3)), x.square().sum((0, 2, 3))]))
+        count += x.numel() // x.shape[1]
+        raise _Reached
+
+    with layer.register_forward_pre_hook(take):
+        for x in batches:
+            with suppress(_Reached):
+                network(x)
+    mean, square = sums / count
+    layer.running_mean.copy_(mean)
+    layer.running_var.copy_(square - mean.square())

@@ -1,12 +1,30 @@
 """The classifier on top of phi(x) (paper, Table 10, FC)."""
 
-from torch import nn
+from torch import Tensor, nn
+
+from patchvae.nn.initial import initialise
+from patchvae.sampling import dropout
 
 
 class Head(nn.Sequential):
-    """phi (B, C, h, w) or flat (B, C * h * w) -> logits (B, classes): flatten, 512 hidden units, ReLU, classes."""
+    """phi (B, C, h, w) or flat (B, C * h * w) -> logits (B, classes): flatten, 512 hidden units, ReLU, classes.
 
-    def __init__(self, features: int, classes: int, hidden: int = 512) -> None:
+    In training mode the first layer does not see a share `p` of the features (`dropout`).
+    """
+
+    def __init__(
+        self,
+        features: int,
+        classes: int,
+        hidden: int = 512,
+        p: float = 0.0,
+        scheme: str = "pytorch",
+    ) -> None:
         super().__init__(
             nn.Flatten(), nn.Linear(features, hidden), nn.ReLU(), nn.Linear(hidden, classes)
         )
+        self.p = p
+        initialise(self, scheme)
+
+    def forward(self, phi: Tensor) -> Tensor:
+        return super().forward(dropout(phi, self.p) if self.training else phi)

@@ -1,11 +1,12 @@
-"""The readings A1-A18: what the text leaves open, our choice, and the numbers that depend on it."""
+"""The readings, A1 and on: what the text leaves open, our choice, and the numbers that depend on it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
 
-from patchvae.config import read_yaml
+from patchvae.config import Scalar, read_yaml
 from patchvae.paper.published import CellKey
 
 ORIGINS = ("paper", "release", "ours")
@@ -13,7 +14,11 @@ ORIGINS = ("paper", "release", "ours")
 
 @dataclass(frozen=True)
 class Reading:
-    """One reading; `origin` says who settles it: the paper, the authors' release, or we."""
+    """One reading; `origin` says who settles it: the paper, the authors' release, or we.
+
+    `alternatives` are other readings by name, each as protocol keys with their values; where there are
+    none, `why` says why not.
+    """
 
     id: str
     where: str
@@ -21,6 +26,8 @@ class Reading:
     reading: str
     origin: str
     keys: tuple[str, ...]
+    alternatives: Mapping[str, Mapping[str, Scalar]]
+    why: str | None
     cells: tuple[str, ...]
 
     def concerns(self, key: CellKey) -> bool:
@@ -30,7 +37,7 @@ class Reading:
 
 @cache
 def readings() -> dict[str, Reading]:
-    """A1-A18 by id."""
+    """Every reading by id."""
     document = read_yaml(files("patchvae.paper").joinpath("readings.yaml"))
     return {
         name: Reading(
@@ -40,6 +47,8 @@ def readings() -> dict[str, Reading]:
             reading=raw["reading"],
             origin=raw["origin"],
             keys=tuple(raw["keys"]),
+            alternatives=raw.get("alternatives", {}),
+            why=raw.get("why"),
             cells=tuple(raw["cells"]),
         )
         for name, raw in document.items()

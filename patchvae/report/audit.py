@@ -11,11 +11,11 @@ from difflib import SequenceMatcher
 from statistics import stdev
 from typing import TYPE_CHECKING
 
+from patchvae.analysis.stats import difference_error, difference_noise
 from patchvae.paper.claims import Part, load_claims
 from patchvae.paper.published import CellKey, accuracy, layers, parameters
 from patchvae.registry import DATASETS
 from patchvae.report.claims import HOLDS, Check, Result, evaluate, points
-from patchvae.report.stats import difference_error, difference_noise
 from patchvae.report.templating import environment
 
 if TYPE_CHECKING:

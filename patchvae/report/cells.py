@@ -1,17 +1,21 @@
 """A cell: one number of one table, the same probe summarised over all seeds."""
 
+import zlib
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+import numpy as np
+
 from patchvae import paths
+from patchvae.analysis.paired import Sample, cell_interval
 from patchvae.errors import CheckpointError, SuiteError
 from patchvae.failures import why_failed
 from patchvae.paper.published import CellKey, accuracy
 from patchvae.paper.readings import readings_of
 from patchvae.registry import PROBES
-from patchvae.report.stats import interval
 from patchvae.results import digest_of, read_result, write_result
 from patchvae.runs import ProbeConfig
 from patchvae.sources import report_source
@@ -34,6 +38,33 @@ def probe_metrics(config: ProbeConfig) -> dict[str, Any]:
             f"{path} was made with another configuration: run its job again (snakemake does)"
         )
     return metrics
+
+
+def _correct(config: ProbeConfig, metric: str) -> np.ndarray:
+    """Which test images are right by a metric, bool (n,): `probe_metrics` checked the file."""
+    with np.load(config.folder / paths.PREDICTIONS) as predictions:
+        right: np.ndarray = predictions[metric.replace("top", "correct")]
+    return right
+
+
+def _pack(right: np.ndarray) -> str:
+    """A bit an image, compressed, as text."""
+    return b64encode(zlib.compress(np.packbits(right).tobytes(), 9)).decode()
+
+
+def _unpack(text: str, n_test: int) -> np.ndarray:
+    bits = np.frombuffer(zlib.decompress(b64decode(text)), np.uint8)
+    return np.unpackbits(bits, count=n_test).astype(bool)
+
+
+def sample_of(document: Mapping[str, Any]) -> Sample:
+    """A cell's accuracies and correctness by seed; the latter empty where its file has none."""
+    seeds = document["seeds"]
+    correct = [_unpack(text, document["n_test"]) for text in document.get("correct", ())]
+    return Sample(
+        dict(zip(seeds, document["values"], strict=True)),
+        dict(zip(seeds, correct, strict=True)) if correct else {},
+    )
 
 
 def cell_config_digest(cell: Cell) -> str:
@@ -61,7 +92,8 @@ def summarise(cell: Cell, partial: bool = False) -> dict[str, Any]:
     for config in cell.probes():
         try:
             metrics = probe_metrics(config)
-            found.append({**metrics, "seed": config.run.seed, "path": str(config.folder)})
+            own = {"seed": config.run.seed, "path": str(config.folder)}
+            found.append({**metrics, **own, "correct": _pack(_correct(config, cell.column.metric))})
         except SuiteError:
             if not partial:
                 raise
@@ -87,17 +119,18 @@ def summarise(cell: Cell, partial: bool = False) -> dict[str, Any]:
 
 
 def _statistics(cell: Cell, found: list[dict[str, Any]]) -> dict[str, Any]:
-    """Mean, sample standard deviation and 95 % interval over the seeds found."""
+    """The seeds found, their mean, sample standard deviation and 95 % interval."""
     values = [metrics[cell.column.metric] for metrics in found]
     record: dict[str, Any] = {
         "seeds": [metrics["seed"] for metrics in found],
         "values": values,
+        "correct": [metrics["correct"] for metrics in found],
         "runs": [{name: m[name] for name in ("seed", "path", "digest")} for m in found],
     }
     if not found:
         return record | {"n_test": None, "mean": None, "sd": None, "interval": None}
     n_test = int(_agree(cell, found, "n_test"))
-    (low, high), kind = interval(values, n_test)
+    (low, high), kind = cell_interval(sample_of(record | {"n_test": n_test}), n_test)
     return record | {
         "n_test": n_test,
         "mean": round(fmean(values), 6),

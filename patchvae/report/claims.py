@@ -10,10 +10,10 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from itertools import combinations, pairwise, product
 
+from patchvae.analysis.stats import SignTest, margin, sign_test
 from patchvae.paper.claims import MARGIN, Count, Part, known
 from patchvae.paper.published import CellKey, accuracy
 from patchvae.registry import DATASETS, MODELS, lookup
-from patchvae.report.stats import SignTest, margin, sign_test
 
 HOLDS, SO_FAR = "holds", "holds so far"
 FAILS, UNTESTABLE = "does not hold", "not testable here"

@@ -11,14 +11,15 @@ from statistics import fmean
 from typing import Any
 
 from patchvae import paths
+from patchvae.analysis.noise import Noise, seed_noise
+from patchvae.analysis.paired import Sample
+from patchvae.analysis.stats import Interval, Verdict, holm, kendall_tau, verdict
 from patchvae.errors import CheckpointError
 from patchvae.paper.claims import Part, load_claims
 from patchvae.paper.published import CellKey, accuracy
 from patchvae.paper.readings import readings_of
-from patchvae.report.cells import cell_config_digest, failed_cells, refuse_mixtures
+from patchvae.report.cells import cell_config_digest, failed_cells, refuse_mixtures, sample_of
 from patchvae.report.claims import Result, evaluate
-from patchvae.report.noise import Noise, seed_noise
-from patchvae.report.stats import Interval, Verdict, holm, kendall_tau, verdict
 from patchvae.results import read_result
 from patchvae.specs import study_cells
 
@@ -27,11 +28,11 @@ NOT_RUN, FAILED, DONE, UNPUBLISHED = "not run", "failed", "done", "not in the pa
 
 @dataclass(frozen=True)
 class Row:
-    """One expected cell: accuracies by seed in percent, the failed seeds, and what follows."""
+    """One expected cell: its accuracies and predictions, the failed seeds, and what follows."""
 
     key: CellKey
     word: str
-    values: Mapping[int, float]
+    sample: Sample
     failed: Mapping[int, str]
     interval: Interval | None
     interval_kind: str
@@ -40,6 +41,11 @@ class Row:
     paper: float | None
     verdict: Verdict | None
     readings: tuple[str, ...]
+
+    @property
+    def values(self) -> Mapping[int, float]:
+        """Accuracies by seed in percent."""
+        return self.sample.values
 
     @property
     def mean(self) -> float | None:
@@ -114,7 +120,7 @@ def compare(
         study=study,
         rows=rows,
         rankings=tuple(_rankings(rows)),
-        noise=tuple(seed_noise((r.key, found[r.key]["model"], r.values) for r in rows if r.values)),
+        noise=tuple(seed_noise(_scatter(row, found[row.key]) for row in rows if row.values)),
         claims=results,
         adjusted=dict(zip(tested, holm(list(tested.values())), strict=True)),
     )
@@ -162,7 +168,8 @@ def _published(study: str, key: CellKey) -> float | None:
 
 def _row(study: str, key: CellKey, document: Mapping[str, Any] | None) -> Row:
     document = document or {"seeds": [], "values": [], "failed": []}
-    values = dict(zip(document["seeds"], document["values"], strict=True))
+    sample = sample_of(document)
+    values = sample.values
     failed = {entry["seed"]: entry["error"] for entry in document["failed"]}
     paper = _published(study, key)
     judgement = None
@@ -171,7 +178,7 @@ def _row(study: str, key: CellKey, document: Mapping[str, Any] | None) -> Row:
     return Row(
         key=key,
         word=_word(study, values, failed, judgement),
-        values=values,
+        sample=sample,
         failed=failed,
         interval=tuple(document["interval"]) if values else None,
         interval_kind=document["interval_kind"] if values else "",
@@ -181,6 +188,12 @@ def _row(study: str, key: CellKey, document: Mapping[str, Any] | None) -> Row:
         verdict=judgement,
         readings=tuple(readings_of(key, origin="ours")),
     )
+
+
+def _scatter(
+    row: Row, document: Mapping[str, Any]
+) -> tuple[CellKey, str, str, Mapping[int, float]]:
+    return row.key, document["model"], document["probe"], row.values
 
 
 def _word(

@@ -176,11 +176,19 @@ def _show_rankings(comparison: Comparison, console: "Console") -> None:
 def _show_noise(comparison: Comparison, console: "Console") -> None:
     from rich.table import Table
 
-    headings = ("column", "architecture", "rows", "seeds", "sd", "least significant difference")
+    headings = (
+        "column",
+        "architecture",
+        "probe",
+        "rows",
+        "seeds",
+        "sd",
+        "least significant difference",
+    )
     table = Table(*headings, title="Noise between seeds")
     for noise in comparison.noise:
         name, numbers = f"{noise.table} {noise.column}", (noise.sd, noise.difference)
-        counts = (noise.architecture, str(noise.rows), str(noise.seeds))
+        counts = (noise.architecture, noise.probe, str(noise.rows), str(noise.seeds))
         table.add_row(name, *counts, *map(_digits, numbers))
     console.print(table)
 

@@ -1,13 +1,13 @@
 """Everything about one number: the paper's value, the configuration and who chose it, jobs, verdict."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from patchvae import paths
-from patchvae.config import Scalar, Study, load_study
+from patchvae.config import Study, load_study
 from patchvae.paper.published import CellKey, Number, accuracy, find, numbers, parameters
 from patchvae.paper.readings import Reading, readings, readings_of
 from patchvae.registry import ARCHITECTURES, DATASETS
@@ -195,26 +195,32 @@ def choices(config: PretrainConfig | ProbeConfig, named_by: str) -> list[Choice]
     study = load_study(encoder.run.study)
     found = _data_choices(encoder, study)
     found.append(Choice("seeds", " ".join(map(str, study.seeds)), _user(study)))
-    for section, values in _sections(config, encoder):
-        found += [_choice(study, encoder, f"{section}.{k}", v, named_by) for k, v in values.items()]
+    found += [_choice(study, encoder, key, v, named_by) for key, v in _values(config, encoder)]
     return found
 
 
-def _sections(
+def _values(
     config: PretrainConfig | ProbeConfig, encoder: PretrainConfig
-) -> list[tuple[str, Mapping[str, Any]]]:
-    """The sections of the protocol that a job depends on, with their resolved values."""
-    sections = [("model", encoder.model), ("adversarial", encoder.adversarial or {})]
-    sections.append(("pretrain", vars(encoder.pretrain) if encoder.pretrain else {}))
-    if isinstance(config, ProbeConfig):
-        sections.append(("probe", vars(config.probe)))
-    return sections
+) -> Iterator[tuple[str, Any]]:
+    """The protocol's keys that a job depends on, with their resolved values."""
+    architecture = ARCHITECTURES[encoder.architecture]
+    elsewhere = {key.partition(".")[2]: key for key in architecture.keys if "." in key}
+    yield "external.inputs" if architecture.named else architecture.inputs, encoder.data.inputs
+    sections: list[tuple[str, Mapping[str, Any]]] = [
+        ("model", encoder.model),
+        ("reconstruction", encoder.reconstruction),
+        ("init", encoder.init),
+        ("adversarial", encoder.adversarial or {}),
+        ("pretrain", vars(encoder.pretrain) if encoder.pretrain else {}),
+        ("probe", vars(config.probe) if isinstance(config, ProbeConfig) else {}),
+    ]
+    for section, values in sections:
+        for name, value in values.items():
+            yield elsewhere.get(name, f"{section}.{name}"), value
 
 
-def _choice(
-    study: Study, encoder: PretrainConfig, key: str, value: Scalar, named_by: str
-) -> Choice:
-    if key not in study.defaults:  # an external encoder's file, its SHA-256 and prefix
+def _choice(study: Study, encoder: PretrainConfig, key: str, value: Any, named_by: str) -> Choice:
+    if key not in study.defaults:  # an external encoder's file, its SHA-256, prefix and inputs
         return Choice(f"external.{key.split('.')[1]}", str(value), _user(study))
     entry, chosen = study.defaults[key], study.value(key, encoder.run.dataset)
     text = show(value)

@@ -10,8 +10,15 @@ this page is made from it by `patchvae protocol --markdown > docs/protocol.md`. 
 (`config/<study>.yaml`) overrides keys under `protocol`, for all of its datasets or for one.
 
 The source is *paper* (stated in the text), *release* (the authors' public code, where the text is
-silent) or *ours*. Readings A1-A18 are explained in [readings.md](readings.md).
+silent) or *ours*. Readings are explained in [readings.md](readings.md).
+
+The values are the protocol `as-printed`, which a study follows unless it says otherwise. *As released* is what
+the authors' code does where it departs: `protocol: as-released` in a study takes all of these, and
+`protocol: {named: as-released, ...}` takes them with changes of its own. Either name is followed for every
+dataset of the study.
 """
+
+HEADINGS = "| key | value | as released | source | where | what |"
 
 
 def show(value: Scalar) -> str:
@@ -19,9 +26,14 @@ def show(value: Scalar) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _values(entry: Entry) -> str:
+def values_of(entry: Entry) -> str:
+    """The value, and those of datasets that have their own."""
     others = [f"{show(v)} ({DATASETS[name].title})" for name, v in entry.by_dataset.items()]
     return "; ".join([f"**{show(entry.value)}**", *others])
+
+
+def _released(entry: Entry) -> str:
+    return "" if entry.released is None else show(entry.released)
 
 
 def render_markdown() -> str:
@@ -31,11 +43,11 @@ def render_markdown() -> str:
     for key, entry in protocol().items():
         if not key.startswith(f"{section}."):
             section = key.split(".")[0]
-            lines += [f"## {section}", "", "| key | value | source | where | what |"]
-            lines += ["|---|---|---|---|---|"]
+            lines += [f"## {section}", "", HEADINGS, "|---|---|---|---|---|---|"]
         reading = f" ({entry.reading})" if entry.reading else ""
         lines.append(
-            f"| `{key}` | {_values(entry)} | {entry.source}{reading} | {entry.where} | {entry.about} |"
+            f"| `{key}` | {values_of(entry)} | {_released(entry)} | {entry.source}{reading}"
+            f" | {entry.where} | {entry.about} |"
         )
         following = [k for k in protocol() if k.startswith(f"{section}.")]
         if key == following[-1]:

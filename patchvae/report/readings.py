@@ -1,11 +1,11 @@
-"""The readings A1-A18 for people: docs/readings.md and a table on a terminal."""
+"""The readings for people: docs/readings.md and a table on a terminal."""
 
 from typing import TYPE_CHECKING
 
 from patchvae.config import protocol
 from patchvae.paper.published import accuracy
 from patchvae.paper.readings import Reading, readings
-from patchvae.report.protocol import show
+from patchvae.report.protocol import show, values_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,8 +18,9 @@ made by `patchvae readings --markdown > docs/readings.md` from
 
 *Settled by* names who decides: *paper* (another place in it), *release* (the authors' public code), or
 *ours*. Tables and the comparison mark the numbers that depend on a reading that is ours. The keys are
-those of [protocol.md](protocol.md): a study that sets one reads the paper differently. Where there is
-none, the reading is part of the code.
+those of [protocol.md](protocol.md): a study that sets one reads the paper differently. *Alternatives* are
+other readings as the keys that a study sets for them; where there are none, the page says why. A test trains
+each of them and holds that it changes a number.
 """
 
 
@@ -29,7 +30,15 @@ def numbers_behind(reading: Reading) -> int:
 
 
 def _keys(reading: Reading) -> str:
-    return ", ".join(f"`{key}` = {show(protocol()[key].value)}" for key in reading.keys) or "none"
+    return ", ".join(f"`{key}` = {values_of(protocol()[key])}" for key in reading.keys) or "none"
+
+
+def _alternatives(reading: Reading) -> str:
+    settings = (
+        f"*{name}* ({', '.join(f'`{key}: {show(value)}`' for key, value in keys.items())})"
+        for name, keys in reading.alternatives.items()
+    )
+    return "; ".join(settings) or f"none. {reading.why}"
 
 
 def _cells(reading: Reading) -> str:
@@ -50,6 +59,7 @@ def render_markdown() -> str:
             f"- Reading: {reading.reading}",
             f"- Settled by: {reading.origin}",
             f"- Keys: {_keys(reading)}",
+            f"- Alternatives: {_alternatives(reading)}",
             f"- Published accuracies that depend on it: {_cells(reading)}",
             "",
         ]
@@ -60,7 +70,7 @@ def render_terminal(console: "Console") -> None:
     """One row a reading."""
     from rich.table import Table
 
-    grid = Table("reading", "where", "read as", "settled by", "numbers", title="Readings A1-A18")
+    grid = Table("reading", "where", "read as", "settled by", "numbers", title="Readings")
     for reading in readings().values():
         count = str(numbers_behind(reading))
         grid.add_row(reading.id, reading.where, reading.reading, reading.origin, count)

@@ -120,7 +120,7 @@ def cost_lines(result: Status) -> list[str]:
     (runs, run_hours), (probes, probe_hours) = map(result.finished, TRAINED)
     if runs or probes:
         lines.append(
-            f"At stake: an edit of a `pretrain`, `model` or `adversarial` key costs up to"
+            f"At stake: an edit of a key of any section but `probe` costs up to"
             f" {run_hours + probe_hours:.2f} h ({runs} pretrainings and the {probes} probes on them),"
             f" one of a `probe` key up to {probe_hours:.2f} h."
         )

@@ -41,7 +41,8 @@ def accuracy_page(context: dict[str, Any]) -> str:
 def _entry(entry: Any) -> str:
     from markupsafe import Markup
 
-    mean = Markup("<b>{}</b>" if entry.best else "{}").format(entry.mean)
+    shape = {"best": "<b>{}</b>", "close": "<u>{}</u>"}.get(entry.standing, "{}")
+    mean = Markup(shape).format(entry.mean)
     number = mean + f" ± {entry.half_width}" if entry.mean else ""
     note = f"({entry.note})" if entry.mean and entry.note else entry.note
     paper = f"(paper {entry.paper})" if entry.paper else ""

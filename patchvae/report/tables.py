@@ -1,16 +1,18 @@
 """Tables as LaTeX, Markdown, HTML and csv, from cells (Tables 1-5) or from modules (Tables 6-10)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from patchvae import paths
+from patchvae.analysis.paired import contrast
 from patchvae.config import load_study
 from patchvae.errors import ConfigError, SuiteError
 from patchvae.paper.published import CellKey
 from patchvae.paper.readings import readings_of
 from patchvae.registry import DATASETS
-from patchvae.report.cells import read_cell, refuse_mixtures, summarise
+from patchvae.report.cells import read_cell, refuse_mixtures, sample_of, summarise
 from patchvae.report.table_pages import accuracy_page, architecture_page
 from patchvae.report.templating import environment
 from patchvae.results import write_text
@@ -26,15 +28,20 @@ ARCHITECTURE_TABLES = {
     "table10": "Classifiers",
 }
 
+BEST, CLOSE = "best", "close"
+
 
 @dataclass(frozen=True)
 class Entry:
-    """What is printed for one cell: strings, already rounded; `note` says why there is no number."""
+    """What is printed for one cell: strings, already rounded; `note` says why there is no number.
+
+    `standing` is BEST, CLOSE or empty.
+    """
 
     mean: str
     half_width: str
     paper: str
-    best: bool
+    standing: str
     note: str
 
 
@@ -78,26 +85,45 @@ def _documents(table: Table, partial: bool, root: Path) -> dict[str, dict[str, A
     return found
 
 
-def _best(table: Table, documents: dict[str, dict[str, Any]]) -> set[str]:
-    """Keys of the highest mean, as printed, in each column of each panel; references left out."""
-    best: set[str] = set()
+def _columns(table: Table, documents: dict[str, dict[str, Any]]) -> Iterator[list[Cell]]:
+    """The cells with numbers of each column of each panel; references left out."""
     for panel in table.panels:
         rows = {row.key for group in panel.groups for row in group if not row.reference}
         columns: dict[str, list[Cell]] = {}
         for cell in table.cells():
             if cell.row.key in rows and documents[cell.key]["mean"] is not None:
                 columns.setdefault(cell.column_key, []).append(cell)
-        for cells in columns.values():
-            means = {cell.key: round(documents[cell.key]["mean"], 2) for cell in cells}
-            best |= {key for key, mean in means.items() if mean == max(means.values())}
-    return best
+        yield from columns.values()
 
 
-def _entry(document: dict[str, Any], best: bool, seeds: int) -> Entry:
+def _standings(
+    table: Table, documents: dict[str, dict[str, Any]]
+) -> tuple[dict[str, str], set[str]]:
+    """By cell BEST (the highest mean of a column, as printed) or CLOSE, and what CLOSE rests on.
+
+    A row is close when the 95 % interval of its difference from the best includes zero.
+    """
+    standings: dict[str, str] = {}
+    bases: set[str] = set()
+    for cells in _columns(table, documents):
+        means = {cell.key: documents[cell.key]["mean"] for cell in cells}
+        samples = {key: sample_of(documents[key]) for key in means}
+        top = max(means, key=lambda key: means[key])
+        for key, mean in means.items():
+            if round(mean, 2) == round(means[top], 2):
+                standings[key] = BEST
+            elif estimate := contrast([(1, samples[top]), (-1, samples[key])]):
+                bases.add(estimate.basis)
+                if not estimate.excludes():
+                    standings[key] = CLOSE
+    return standings, bases
+
+
+def _entry(document: dict[str, Any], standing: str, seeds: int) -> Entry:
     paper = "" if document["paper"] is None else f"{document['paper']:.2f}"
     failed = len(document["failed"])
     if document["mean"] is None:
-        return Entry("", "", paper, False, "failed" if failed else "not run")
+        return Entry("", "", paper, "", "failed" if failed else "not run")
     low, high = document["interval"]
     missing = seeds - failed - len(document["values"])
     absent = [(failed, "failed"), (missing, "not run")]
@@ -105,7 +131,7 @@ def _entry(document: dict[str, Any], best: bool, seeds: int) -> Entry:
         mean=f"{document['mean']:.2f}",
         half_width=f"{(high - low) / 2:.2f}",
         paper=paper,
-        best=best,
+        standing=standing,
         note=", ".join(f"{n} of {seeds} seeds {what}" for n, what in absent if n),
     )
 
@@ -125,15 +151,21 @@ def _protocol(study_name: str, datasets: tuple[str, ...]) -> str:
     return "; ".join(clauses)
 
 
-def _note(table: Table, documents: dict[str, dict[str, Any]]) -> str:
+def _note(table: Table, documents: dict[str, dict[str, Any]], bases: set[str]) -> str:
     """What a reader must know beside the numbers: study, seeds, interval, protocol."""
     study = load_study(table.study)
     seeds = len(study.seeds)
-    kind = "Wilson, over test images" if seeds == 1 else "Student t, over seeds"
+    kind = "Wilson, over test images" if seeds == 1 else "over seeds and test images"
     if table.study == paths.MAIN_STUDY:
         comparison = "The paper's value follows in parentheses."
     else:
         comparison = "Not the paper's protocol: these numbers cannot be compared with the paper's."
+    close = (
+        f"; underlined: not distinguishable from it, the paired 95% interval of the difference"
+        f" ({', '.join(sorted(f'over {basis}' for basis in bases))}) includes zero"
+        if bases
+        else ""
+    )
     incomplete = sum(len(d["values"]) < seeds for d in documents.values())
     failed = sum(bool(d["failed"]) for d in documents.values())
     missing = (
@@ -146,7 +178,8 @@ def _note(table: Table, documents: dict[str, dict[str, Any]]) -> str:
     return (
         f"Study {study.name} ({study.title}), {seeds} seed{'s' if seeds > 1 else ''}:"
         f" mean ± half-width of the 95% interval ({kind})."
-        f" {_protocol(table.study, table.datasets)} (pretraining + probe). {comparison}{missing}{beyond}"
+        f" {_protocol(table.study, table.datasets)} (pretraining + probe). {comparison}"
+        f" Bold: the highest mean of a column{close}.{missing}{beyond}"
     )
 
 
@@ -170,9 +203,10 @@ def _marks(table: Table) -> tuple[list[str], dict[str, list[str]]]:
 
 
 def _accuracy(table: Table, documents: dict[str, dict[str, Any]]) -> dict[str, str]:
-    best, seeds = _best(table, documents), len(load_study(table.study).seeds)
+    (standings, bases), seeds = _standings(table, documents), len(load_study(table.study).seeds)
     entries = {
-        cell.key: _entry(documents[cell.key], cell.key in best, seeds) for cell in table.cells()
+        cell.key: _entry(documents[cell.key], standings.get(cell.key, ""), seeds)
+        for cell in table.cells()
     }
 
     def of(row: Row) -> list[Entry]:
@@ -185,7 +219,7 @@ def _accuracy(table: Table, documents: dict[str, dict[str, Any]]) -> dict[str, s
     )
     context = {
         "table": table,
-        "note": _note(table, documents) + readings,
+        "note": _note(table, documents, bases) + readings,
         "marks": marks,
         "datasets": [DATASETS[name].title for name in table.datasets],
         "entries": of,

@@ -57,7 +57,7 @@ def test_pretraining_takes_the_same_steps(
 @pytest.mark.parametrize("frozen", ["conv1", "conv3", "conv5"])
 def test_probing_takes_the_same_steps(frozen: str) -> None:
     trunk, labels = Trunk().double(), torch.arange(8)
-    ours = Classifier(trunk, frozen, 32, 10, 16).double()
+    ours = Classifier(trunk, frozen, 32, 10, hidden=16).double()
     copy, head = Trunk().double(), Head(128 * 16, 10, 16).double()
     copy.load_state_dict(trunk.state_dict())
     head.load_state_dict(ours.head.state_dict())

@@ -14,6 +14,7 @@ SCRIPTS = {
     "pretraining.py": (("patchvae-lw", "--workers", "0", *SHORT), r"patchvae-lw .*\d \(.*%"),
     "probing.py": (("conv3", "--images", "1500", "--alone", *SHORT), r"conv3 fill .* s for 50,000"),
     "streaming.py": (("--sizes", "64", "--images", "300", *SHORT), r"64 x 64 read, cold .*MB/s"),
+    "inference.py": (("--studies", "20"), r"all alike +5 +\d+\.\d % "),
     "startup.py": (("--rounds", "1"), r"snakemake, a job more +-?0\.\d"),
 }
 

@@ -45,6 +45,7 @@ def make_cells(
         document = {
             "mean": mean,
             "interval": [mean - 1, mean + 2],
+            "seeds": [0, 1],
             "values": [mean - 0.1, mean + 0.1],
             "n_test": n_test,
             "paper": paper,

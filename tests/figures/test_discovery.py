@@ -19,6 +19,7 @@ from patchvae.figures.inputs import default_run, figure_runs, part_runs
 from patchvae.figures.networks import load_trained
 from patchvae.figures.patches import all_patches
 from patchvae.models import build
+from patchvae.nn.batchnorm import calibrate
 from patchvae.runs import resolve_run
 from patchvae.runtime import Options
 from patchvae.seeds import derive_seed
@@ -120,6 +121,9 @@ def test_a_score_is_what_the_weights_of_its_epoch_give(
         model.load_state_dict({name.removeprefix("epoch1/"): t for name, t in kept.items()})
     data = load_trained(run, trained[1]).data
     index = data.subset_indices("test", 40)
+    if not epoch:
+        seen = scale(torch.from_numpy(data.images("train")[data.subset_indices("train", 120)]))
+        calibrate(model.trunk, lambda: [seen])
     logits = model.posterior(scale(torch.from_numpy(data.images("test")[index])))[0]
     maps = logits.flatten(2).numpy().transpose(1, 0, 2).reshape(6, -1)
     truth = precision.true_cells(data.extra("test_places")[index], 32, 8)

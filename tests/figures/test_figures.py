@@ -28,10 +28,9 @@ from patchvae.figures.catalogue import FIGURES, Target, figure_names
 from patchvae.figures.inputs import default_run, figure_cells, figure_runs, input_files
 from patchvae.figures.networks import held_out, load_trained
 from patchvae.figures.write import write_figure
-from patchvae.losses import weighted_squared_error
+from patchvae.losses import patch_weights, weighted_squared_error
 from patchvae.paper.published import CellKey, accuracy, parameters
 from patchvae.registry import MODELS
-from patchvae.report.stats import difference_noise
 from patchvae.runtime import Options
 
 
@@ -115,7 +114,9 @@ def test_the_mask_is_the_weight_of_the_loss() -> None:
     data = figure3.masks(figure3.photographs(), "")
     x = torch.from_numpy(data.images).permute(0, 3, 1, 2).float() / 127.5 - 1
     x_hat = (x + 0.5).requires_grad_()
-    (gradient,) = torch.autograd.grad(weighted_squared_error(x_hat, x) * len(x), x_hat)
+    (gradient,) = torch.autograd.grad(
+        weighted_squared_error(x_hat, x, patch_weights(x)) * len(x), x_hat
+    )
     # d/dx_hat w (x_hat - x)^2 = 2 w (x_hat - x) = w, the same in the three channels
     for channel in range(3):
         np.testing.assert_allclose(gradient[:, channel].numpy(), data.weights, rtol=1e-4)
@@ -170,25 +171,37 @@ def test_the_heat_map_is_the_difference_of_two_rows(studio: Options) -> None:
     # rows are beta-vae, patchvae, patchvae-gan-lw, random: three cells a row, half a point a cell
     assert panel.difference[0].tolist() == [1.5, 1.5, 1.5]
     assert np.isnan(panel.difference[1:]).all()
-    assert not panel.beyond_noise.any()
-    assert difference_noise(21.5, 20, 400) > 1.5
+    assert not panel.excludes_zero[1:].any()
 
 
-@pytest.mark.parametrize(("scatter", "bold"), [(0.4, True), (1.5, False)])
-def test_a_difference_is_bold_when_it_exceeds_the_noise_of_images_and_of_seeds(
-    scatter: float, bold: bool
+@pytest.mark.parametrize(("apart", "bold"), [(0.0, True), (3.0, False)])
+def test_a_difference_is_bold_when_its_paired_interval_excludes_zero(
+    apart: float, bold: bool
 ) -> None:
-    # 3 points; images explain 1.6 of them, seeds t(0.975, 4) * scatter * sqrt(2/3) = 0.91 or 3.40
-    def document(mean: float) -> dict[str, object]:
-        values = [mean - scatter, mean, mean + scatter]
-        return {"mean": mean, "paper": mean, "values": values, "n_test": 5000}
+    # 1.5 points at every seed, or -1.5, 1.5 and 4.5; t(0.975, 2) / sqrt(3) = 2.48 standard deviations
+    def document(values: list[float]) -> dict[str, object]:
+        return {
+            "seeds": [0, 1, 2],
+            "values": values,
+            "mean": values[1],
+            "paper": values[1],
+            "n_test": 5000,
+        }
 
-    documents = {("beta-vae", "parts32-conv5"): document(20.0)}
-    documents["bigan", "parts32-conv5"] = document(0.0) | {"values": [0.0, 40.0]}  # not of the pair
-    documents["patchvae", "parts32-conv5"] = document(23.0)
+    scattered = [40.0, 60.0, 50.0]  # shared by both rows, so of no weight
+    shifts = (1.5 - apart, 1.5, 1.5 + apart)
+    documents = {
+        ("beta-vae", "parts32-conv5"): document(scattered),
+        ("patchvae", "parts32-conv5"): document(
+            [a + b for a, b in zip(scattered, shifts, strict=True)]
+        ),
+    }
     columns = [("parts32", "conv5")]
-    assert heatmap._panel("ours", "mean", columns, documents).beyond_noise[0, 0] == bold
-    assert heatmap._panel("the paper's", "paper", columns, documents).beyond_noise[0, 0]
+    assert heatmap._panel("ours", "mean", columns, documents).excludes_zero[0, 0] == bold
+    # single runs: 1.96 * sqrt(2) * 0.69 points
+    assert not heatmap._panel("the paper's", "paper", columns, documents).excludes_zero[0, 0]
+    documents["patchvae", "parts32-conv5"]["paper"] = 62.0
+    assert heatmap._panel("the paper's", "paper", columns, documents).excludes_zero[0, 0]
 
 
 def test_training_curves_of_several_datasets_have_one_legend(studio: Options) -> None:

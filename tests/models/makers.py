@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from patchvae.losses import Reconstruction
 from patchvae.models.adversarial import Adversarial
 from patchvae.models.base import VAE, Unsupervised
 from patchvae.models.beta_vae import BetaVAE
@@ -20,23 +21,26 @@ PARTS: dict[str, Any] = {
     "beta_vis": 0.6,
     "beta_app": 1.5,
     "temperature": 1.0,
+    "temperature_law": "closed",
     "temperature_rate": 3e-5,
     "temperature_floor": 0.1,
     "eval_visibility": "soft",
     "appearance_gradient": "full",
 }
 
+LOSSES = {"l2": Reconstruction(), "lw": Reconstruction(weighted=True)}
+
 
 def make_beta(size: int = 32, recon: str = "l2") -> BetaVAE:
-    return BetaVAE(size, recon, trunk="resnet9", latent_dim=8, beta=0.5)
+    return BetaVAE(size, LOSSES[recon], trunk="resnet9", latent_dim=8, beta=0.5)
 
 
 def make_parts(size: int = 32, recon: str = "l2", **changes: Any) -> PatchVAE:
-    return PatchVAE(size, recon, **{**PARTS, **changes})
+    return PatchVAE(size, LOSSES[recon], **{**PARTS, **changes})
 
 
 def make_adversarial(vae: VAE, reconstruction: str = "pixel") -> Adversarial:
-    return Adversarial(vae, weight=0.7, reconstruction=reconstruction)
+    return Adversarial(vae, weight=0.7, reconstruction=reconstruction, discriminator="ours")
 
 
 def images(B: int = 4, size: int = 32) -> Tensor:
@@ -49,5 +53,5 @@ MAKERS: dict[str, Callable[[], Unsupervised]] = {
     "patchvae": make_parts,
     "patchvae-gan": lambda: make_adversarial(make_parts()),
     "beta-vae-gan-features": lambda: make_adversarial(make_beta(), "features"),
-    "bigan": lambda: BiGAN(32, trunk="resnet9", latent_dim=8),
+    "bigan": lambda: BiGAN(32, trunk="resnet9", latent_dim=8, discriminator="ours"),
 }

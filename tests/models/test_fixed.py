@@ -67,4 +67,4 @@ def test_default_place_is_torch_hubs(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 
 def test_random_trunk_has_no_phase() -> None:
-    assert RandomTrunk(32, trunk="resnet9").phases() == []
+    assert RandomTrunk(32, trunk="resnet9", random_statistics="images").phases() == []

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from makers import images, make_adversarial, make_beta, make_parts
+from makers import LOSSES, images, make_adversarial, make_beta, make_parts
 from torch import Tensor, nn
 
 from patchvae import losses
@@ -20,7 +20,7 @@ KINDS: dict[str, Callable[[], Unsupervised]] = {
     "patchvae-lw": lambda: make_parts(recon="lw"),
     "patchvae-gan": lambda: make_adversarial(make_parts()),
     "beta-vae-gan-features": lambda: make_adversarial(make_beta(), "features"),
-    "bigan": lambda: BiGAN(32, trunk="resnet9", latent_dim=8),
+    "bigan": lambda: BiGAN(32, trunk="resnet9", latent_dim=8, discriminator="ours"),
 }
 
 
@@ -87,7 +87,7 @@ def test_vae_loss_is_reconstruction_plus_weighted_kls(kind: str) -> None:
     x = images()
     loss, terms = vae.loss(x)
     x_hat, kls = vae(x)
-    recon = losses.squared_error if kind == "beta-vae" else losses.weighted_squared_error
+    recon = LOSSES["l2" if kind == "beta-vae" else "lw"]
     weights = {"kl": 0.5} if kind == "beta-vae" else {"kl_vis": 0.6, "kl_app": 1.5}
     expected = recon(x_hat, x) + sum(weights[name] * kls[name] for name in weights)
     torch.testing.assert_close(loss, expected)
@@ -177,7 +177,7 @@ def test_adversarial_pixel_keeps_the_vaes_own_reconstruction() -> None:
     x = images()
     loss, terms = model.generator_loss(x)
     x_hat, kls = model.vae(x)
-    torch.testing.assert_close(terms["recon"], losses.weighted_squared_error(x_hat, x))
+    torch.testing.assert_close(terms["recon"], LOSSES["lw"](x_hat, x))
     adversarial = losses.judged_real(model.discriminator(x_hat))
     expected = terms["recon"] + model.vae.divergence(kls) + 0.7 * adversarial
     torch.testing.assert_close(loss, expected)
@@ -204,7 +204,7 @@ def test_discriminator_of_adversarial_tells_images_from_this_steps_reconstructio
 
 
 def test_bigan_swaps_the_labels_on_the_same_pairs() -> None:
-    model, x = BiGAN(32, trunk="resnet9", latent_dim=8).eval(), images()
+    model, x = BiGAN(32, trunk="resnet9", latent_dim=8, discriminator="ours").eval(), images()
     torch.manual_seed(3)
     both, _ = model.encoder_generator_loss(x)
     against, _ = model.discriminator_loss(x)

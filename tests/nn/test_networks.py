@@ -2,12 +2,14 @@
 
 import pytest
 import torch
+from scipy import stats
 from torch import nn
 
 from patchvae.nn.bottleneck import FixedBottleneck
 from patchvae.nn.decoder import LatentDecoder, Pyramid
 from patchvae.nn.discriminator import Discriminator, JointDiscriminator
 from patchvae.nn.head import Head
+from patchvae.nn.initial import initialise
 
 
 @pytest.mark.parametrize(("size", "doublings"), [(32, 3), (64, 3), (224, 5)])
@@ -30,9 +32,10 @@ def test_latent_decoder_makes_an_image_of_a_vector(size: int, doublings: int) ->
     assert decoder(torch.randn(2, 96)).shape == (2, 3, size, size)
 
 
+@pytest.mark.parametrize("design", ["ours", "release"])
 @pytest.mark.parametrize("size", [32, 64, 224])
-def test_discriminators_take_every_size_with_the_same_parameters(size: int) -> None:
-    image, joint = Discriminator(), JointDiscriminator(96)
+def test_discriminators_take_every_size_with_the_same_parameters(size: int, design: str) -> None:
+    image, joint = Discriminator(design), JointDiscriminator(96, design)
     x = torch.randn(2, 3, size, size)
     assert image(x).shape == (2, 1)
     assert joint(x, torch.randn(2, 96)).shape == (2, 1)
@@ -40,15 +43,20 @@ def test_discriminators_take_every_size_with_the_same_parameters(size: int) -> N
     assert image.features(x).shape == (2, 256, size // 8, size // 8)
 
 
-def test_discriminator_has_four_convolutions_two_of_them_with_bn() -> None:
-    leaves = [type(m) for m in Discriminator().modules()]
+@pytest.mark.parametrize(("design", "parameters"), [("ours", 663_361), ("release", 659_456)])
+def test_discriminator_has_four_convolutions_two_of_them_with_bn(
+    design: str, parameters: int
+) -> None:
+    network = Discriminator(design)
+    leaves = [type(m) for m in network.modules()]
     assert leaves.count(nn.Conv2d) == 4
     assert leaves.count(nn.BatchNorm2d) == 2
+    assert sum(p.numel() for p in network.parameters()) == parameters
 
 
 def test_joint_discriminator_looks_at_both_its_inputs() -> None:
     torch.manual_seed(0)
-    joint = JointDiscriminator(8).eval()
+    joint = JointDiscriminator(8, "ours").eval()
     x, z = torch.randn(2, 3, 32, 32), torch.randn(2, 8)
     assert not torch.allclose(joint(x, z), joint(x.flip(0), z))
     assert not torch.allclose(joint(x, z), joint(x, z.flip(0)))
@@ -68,3 +76,33 @@ def test_head_takes_maps_and_flat_features_alike() -> None:
     h = torch.randn(3, 128, 4, 4)
     assert torch.equal(head(h), head(h.flatten(1)))
     assert [m.out_features for m in head if isinstance(m, nn.Linear)] == [512, 10]
+
+
+@pytest.mark.parametrize("layer", [nn.Conv2d(32, 64, 3), nn.ConvTranspose2d(64, 32, 4, 2, 1)])
+def test_kaiming_is_normal_by_fan_out_with_zero_bias(layer: nn.Module) -> None:
+    torch.manual_seed(0)
+    initialise(layer, "kaiming")
+    expected = nn.init.calculate_gain("relu") / (64 * layer.weight[0, 0].numel()) ** 0.5
+    drawn = layer.weight.detach().flatten().numpy()
+    assert stats.kstest(drawn, stats.norm(0, expected).cdf).pvalue > 0.01
+    assert not layer.bias.any()
+
+
+def test_the_classifier_may_start_small_and_what_is_not_asked_for_stays() -> None:
+    torch.manual_seed(0)
+    head, before = Head(64, 10), Head(64, 10, scheme="normal")
+    drawn = before[1].weight.detach().flatten().numpy()
+    assert stats.kstest(drawn, stats.norm(0, 0.01).cdf).pvalue > 0.01
+    assert not before[3].bias.any()
+    unchanged = {name: value.clone() for name, value in head.state_dict().items()}
+    initialise(head, "pytorch")
+    initialise(head, "kaiming")  # of convolutions
+    assert all(torch.equal(value, unchanged[name]) for name, value in head.state_dict().items())
+
+
+def test_head_drops_features_in_training_only() -> None:
+    torch.manual_seed(0)
+    head = Head(64, 10, p=0.5)
+    h = torch.randn(3, 64)
+    assert not torch.equal(head(h), head(h))
+    assert torch.equal(head.eval()(h), head(h))

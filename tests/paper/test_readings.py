@@ -7,14 +7,16 @@ from patchvae.paper.published import CellKey, accuracy
 from patchvae.paper.readings import ORIGINS, readings, readings_of
 
 
-def test_there_are_eighteen_and_each_says_who_settles_it():
-    assert list(readings()) == [f"A{i}" for i in range(1, 19)]
+def test_they_are_numbered_and_each_says_who_settles_it():
+    assert list(readings()) == [f"A{i}" for i in range(1, 26)]
     assert {r.origin for r in readings().values()} == set(ORIGINS)
 
 
 def test_every_pattern_matches_a_published_number():
     for reading in readings().values():
         for pattern in reading.cells:
+            if reading.id == "A23":  # the untrained trunk is no row of the paper's
+                continue
             parts = pattern.split("/")
             assert any(all(map(fnmatchcase, key, parts)) for key in accuracy()), pattern
 
@@ -38,7 +40,7 @@ def test_the_readings_of_a_cell(key, some, none):
 
 def test_only_ours_are_listed_when_asked():
     key = CellKey.parse("table1/patchvae/cifar100-conv5")
-    assert readings_of(key, "ours") == ["A4", "A9", "A10", "A12", "A13", "A18"]
+    assert readings_of(key, "ours") == ["A4", "A9", "A10", "A12", "A13", "A18", "A19", "A22", "A24"]
 
 
 def test_the_keys_are_keys_of_the_protocol_and_name_the_readings_back():

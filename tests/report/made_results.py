@@ -1,12 +1,16 @@
 """Results of probes that were never trained, written as the probes themselves write them."""
 
+import io
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from patchvae import config, paths, specs
 from patchvae.paper.published import CellKey, accuracy
-from patchvae.results import write_result
+from patchvae.results import write_bytes, write_result
+from patchvae.seeds import derive_seed
 from patchvae.specs import Cell, load_table
 
 REPO = Path(__file__).resolve().parents[2]
@@ -29,8 +33,16 @@ def study_in(folder: Path, edits: dict[str, tuple[str, str]]) -> None:
         cached.cache_clear()
 
 
+def write_predictions(folder: Path, accuracy: float, n_test: int) -> None:
+    """predictions.npz with so many right test images, in an order of the probe's own."""
+    order = np.random.default_rng(derive_seed(*folder.parts)).permutation(n_test)
+    right, buffer = order < round(accuracy / 100 * n_test), io.BytesIO()
+    np.savez_compressed(buffer, correct1=right, correct5=right)
+    write_bytes(folder / paths.PREDICTIONS, buffer.getvalue())
+
+
 def write_probes(study: str, table: str, score: Score, n_test: int = 10_000) -> list[Path]:
-    """metrics.json of every probe that a table needs."""
+    """metrics.json and predictions.npz of every probe that a table needs."""
     written = {}
     for cell in load_table(study, table).cells():
         for probe in cell.probes():
@@ -46,5 +58,6 @@ def write_probes(study: str, table: str, score: Score, n_test: int = 10_000) -> 
                 "top5": value,
             }
             path = probe.folder / paths.METRICS
-            written[path] = write_result(path, "probe", document)
+            write_predictions(probe.folder, value, n_test)
+            written[path] = write_result(path, "probe", document, (paths.PREDICTIONS,))
     return list(written)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from made_results import write_predictions
 
 from patchvae import config, paths, specs
 from patchvae.failures import Config, source_of, stage_of
@@ -64,7 +65,9 @@ def write_training(training: Config, **changes: Any) -> dict[str, Any]:
     if isinstance(training, ProbeConfig):
         encoder = read_result(training.run.pretrain / paths.METRICS, "pretrain")
         document |= {"encoder": encoder["files"][paths.ENCODER], "n_test": 40, "top1": 20.0}
-        return write_result(folder / paths.METRICS, "probe", document | changes)
+        document |= changes
+        write_predictions(folder, document["top1"], document["n_test"])
+        return write_result(folder / paths.METRICS, "probe", document, (paths.PREDICTIONS,))
     write_text(folder / paths.ENCODER, f"weights of {training.run.name}")
     files = (paths.RESOLVED, paths.ENCODER)
     return write_result(folder / paths.METRICS, "pretrain", document | changes, files=files)

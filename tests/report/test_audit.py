@@ -145,7 +145,7 @@ def test_the_terminal_shows_the_same(result):
 
 def test_the_statistics_and_claims_load_nothing_heavy():
     code = (
-        "import sys, patchvae.report.audit, patchvae.report.claims, patchvae.report.stats\n"
+        "import sys, patchvae.report.audit, patchvae.report.claims, patchvae.analysis.stats\n"
         "assert not {'torch', 'scipy', 'pandas', 'jinja2', 'rich'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -2,15 +2,16 @@
 
 import pytest
 
+from patchvae.analysis.noise import Noise, seed_noise
 from patchvae.paper.published import CellKey
-from patchvae.report.noise import Noise, seed_noise
 
 COLUMN = "cifar100-conv5"
 
 
 def noises(table: str, rows: dict[tuple[str, str], dict[int, float]]) -> list[Noise]:
     """Of rows by key and model."""
-    return seed_noise((CellKey(table, row, COLUMN), model, v) for (row, model), v in rows.items())
+    cells = ((CellKey(table, row, COLUMN), model, "conv5", v) for (row, model), v in rows.items())
+    return seed_noise(cells)
 
 
 def test_rows_that_are_the_same_runs_count_once() -> None:
@@ -45,3 +46,15 @@ def test_a_row_that_scatters_says_nothing_about_other_architectures() -> None:
 
 def test_one_seed_says_nothing() -> None:
     assert noises("table1", {("bigan", "bigan"): {0: 1.0}}) == []
+
+
+def test_an_untrained_trunk_says_nothing_about_the_same_trained_from_scratch() -> None:
+    frozen, scratch = {0: 1.0, 1: 3.0}, {0: 80.0, 1: 80.0}
+    key = CellKey("table1", "random", COLUMN)
+    noise = seed_noise(
+        [(key, "random", "conv5", frozen), (key._replace(row="top"), "random", "scratch", scratch)]
+    )
+    assert [(n.probe, n.rows, n.sd) for n in noise] == [
+        ("conv5", 1, pytest.approx(2**0.5)),
+        ("scratch", 1, 0),
+    ]

@@ -47,7 +47,7 @@ def normal_quantile(q: float) -> float:
     return NormalDist().inv_cdf(q)
 
 
-def student_quantile(q: float, df: int) -> float:
+def student_quantile(q: float, df: float) -> float:
     """t with P(T <= t) = q for a Student T of `df` degrees of freedom."""
     from scipy.special import stdtrit
 
@@ -73,17 +73,6 @@ def student_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     m, K = fmean(values), len(values)
     half = student_quantile((1 + level) / 2, K - 1) * stdev(values) / sqrt(K)
     return m - half, m + half
-
-
-def interval(values: Sequence[float], n_test: int, level: float = 0.95) -> tuple[Interval, str]:
-    """The interval to print beside accuracies in percent, and its kind.
-
-    `wilson` (over test images) for one seed, `student-t` (over seeds) for more.
-    """
-    if len(values) > 1:
-        return student_interval(values, level), "student-t"
-    low, high = wilson(values[0] / 100 * n_test, n_test, level)
-    return (100 * low, 100 * high), "wilson"
 
 
 def pooled_deviation(groups: Sequence[Sequence[float]]) -> tuple[float, int]:

@@ -1,0 +1,1 @@
+"""What results say: intervals, differences and verdicts, with nothing rendered."""
