@@ -319,6 +319,30 @@ def compare(study: str, claims: Path | None) -> None:
 
 
 @cli.command()
+@click.argument("study", default="paper")
+@click.option(
+    "--sd",
+    type=click.FloatRange(min=0, min_open=True),
+    help="standard deviation over seeds of a paired difference, in points [the study's cells]",
+)
+@click.option("--seeds", type=click.IntRange(2), help="how many [the study's]")
+@click.option(
+    "--alpha",
+    type=click.FloatRange(0, 0.5, min_open=True),
+    default=0.05,
+    show_default=True,
+    help="two-sided level",
+)
+def power(study: str, sd: float | None, seeds: int | None, alpha: float) -> None:
+    """Show which differences the seeds of STUDY can decide, claim by claim [paper]."""
+    from rich.console import Console
+
+    from patchvae.report.power_view import show, study_power
+
+    show(study_power(study, sd, seeds, alpha), Console())
+
+
+@cli.command()
 @click.argument("study")
 def publish(study: str) -> None:
     """Copy the numbers of a finished STUDY to published/ and fill docs/results-STUDY.md."""

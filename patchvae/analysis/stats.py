@@ -5,7 +5,7 @@ paper's one run gave a. What depends on a proportion takes p = a / 100: known be
 scipy.special holds what the standard library lacks and loads three times faster than scipy.stats.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 from statistics import NormalDist, fmean, stdev
@@ -30,16 +30,6 @@ class Verdict:
     difference: float
     consistent_within: float
     margin: float
-
-
-@dataclass(frozen=True)
-class SignTest:
-    """Clusters won, lost and tied, and the exact one-sided p value (None when all are tied)."""
-
-    wins: int
-    losses: int
-    ties: int
-    p: float | None
 
 
 def normal_quantile(q: float) -> float:
@@ -173,20 +163,6 @@ def kendall_tau(a: Sequence[float], b: Sequence[float]) -> tuple[float, float] |
         return None
     result = kendalltau(a, b)
     return float(result.statistic), float(result.pvalue)
-
-
-def sign_test(clusters: Iterable[Sequence[float]]) -> SignTest:
-    """Exact one-sided sign test over clusters of dependent differences.
-
-    A cluster wins when more of its differences are positive than negative and is tied when as many
-    are; p = P(X >= wins) for X ~ Binomial(wins + losses, 1/2).
-    """
-    from scipy.special import bdtrc
-
-    votes = [sum((d > 0) - (d < 0) for d in cluster) for cluster in clusters]
-    wins, losses = sum(v > 0 for v in votes), sum(v < 0 for v in votes)
-    p = float(bdtrc(wins - 1, wins + losses, 0.5)) if wins + losses else None
-    return SignTest(wins, losses, len(votes) - wins - losses, p)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -1,25 +1,73 @@
 """The language of claims: parts, predicates and cell templates, read from YAML (docs/claims.md)."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
 from importlib.resources import files
+from itertools import combinations, pairwise, product
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from patchvae.config import about, read_yaml
 from patchvae.errors import ConfigError
-from patchvae.paper.published import CellKey
-from patchvae.registry import DATASETS
+from patchvae.paper.published import CellKey, accuracy
+from patchvae.registry import DATASETS, MODELS
 
-PREDICATES = ("greater", "not_greater", "close")
 MARGIN = "margin"
+# what a difference is to be, against the threshold `by`
+ABOVE, AT_MOST, WITHIN = "above", "at most", "within"
 _VARIABLE = re.compile(r"\{([^{}]*)\}")
+
+Binding = dict[str, str]
+C = TypeVar("C")
+
+
+class Pairs(Protocol):
+    """Which of the listed cells are compared, the first minus the second."""
+
+    def __call__(self, cells: Sequence[C]) -> list[tuple[C, C]]: ...
+
+
+def _steps_down(cells: Sequence[C]) -> list[tuple[C, C]]:
+    return list(pairwise(cells))
+
+
+def _steps_up(cells: Sequence[C]) -> list[tuple[C, C]]:
+    return [(b, a) for a, b in pairwise(cells)]
+
+
+def _all_pairs(cells: Sequence[C]) -> list[tuple[C, C]]:
+    return list(combinations(cells, 2))
+
+
+@dataclass(frozen=True)
+class Predicate:
+    """What each pair's difference is to be.
+
+    A sweep has a `trend`, up (1) or down (-1): its pairs are the steps between neighbouring settings,
+    and over seeds one fitted line stands for all of them.
+    """
+
+    test: str
+    pairs: Pairs
+    trend: int = 0
+
+
+PREDICATES = {
+    "greater": Predicate(ABOVE, _steps_down),
+    "not_greater": Predicate(AT_MOST, _steps_down),
+    "close": Predicate(WITHIN, _all_pairs),
+    "rising": Predicate(ABOVE, _steps_up, trend=1),
+    "falling": Predicate(ABOVE, _steps_down, trend=-1),
+    "not_rising": Predicate(AT_MOST, _steps_up, trend=1),
+}
 
 
 @dataclass(frozen=True)
 class Count:
-    """For each value of `each`, exactly `exactly` values of `of` have all their checks hold."""
+    """For each value of `each`, the part is true of exactly `exactly` values of `of`."""
 
     of: str
     each: str
@@ -28,7 +76,10 @@ class Count:
 
 @dataclass(frozen=True)
 class Part:
-    """One predicate over cell templates; `id` is the claim's, with a letter where it has many parts."""
+    """One predicate over cell templates; `id` is the claim's, with a letter where it has many parts.
+
+    `average` names the variables over which a seed's values are averaged before anything is judged.
+    """
 
     id: str
     claim: str
@@ -38,15 +89,108 @@ class Part:
     templates: tuple[str, ...]
     variables: Mapping[str, tuple[str, ...]]
     excepted: tuple[Mapping[str, str], ...]
+    average: tuple[str, ...]
     by: float | str
     count: Count | None
 
-    def cells(self, binding: Mapping[str, str]) -> list[CellKey]:
-        """The templates' cells with the variables replaced by their values in `binding`."""
+    def texts(self, binding: Mapping[str, str]) -> list[str]:
+        """The templates with the variables of `binding` replaced by their values."""
         return [
-            CellKey.parse(_VARIABLE.sub(lambda match: binding[match[1]], template))
+            _VARIABLE.sub(lambda match: binding.get(match[1], match[0]), template)
             for template in self.templates
         ]
+
+    def expand(self, universe: "Universe") -> Iterator[tuple[Binding, list[CellKey]]]:
+        """Every binding of the variables with its cells; a dataset pattern takes what exists.
+
+        The cells of a sweep come by rising setting. ConfigError for a table, row, dataset or measure
+        that nobody knows, and for cells of several datasets or without a swept setting.
+        """
+        where = f"claim {self.id}"
+        choices = [
+            [(value, False) for value in values]
+            if name != "dataset"
+            else [found for pattern in values for found in universe.matching(pattern, where)]
+            for name, values in self.variables.items()
+        ]
+        for chosen in product(*choices):
+            binding = dict(zip(self.variables, (value for value, _ in chosen), strict=True))
+            keys = [CellKey.parse(text) for text in self.texts(binding)]
+            for key in keys:
+                universe.check(key, where)
+            by_pattern = any(pattern for _, pattern in chosen)
+            if by_pattern and not all(universe.has_column(key) for key in keys):
+                continue
+            if not any(binding.items() >= gap.items() for gap in self.excepted):
+                yield binding, self._comparable(keys)
+
+    def _comparable(self, keys: list[CellKey]) -> list[CellKey]:
+        where = f"claim {self.id}"
+        datasets = sorted({key.dataset for key in keys})
+        if len(datasets) > 1:
+            raise ConfigError(f"{where} compares different images: {' and '.join(datasets)}")
+        if not PREDICATES[self.predicate].trend:
+            return keys
+        settings = {key: setting(key, where) for key in keys}
+        if len({key.row.partition("=")[0] for key in keys}) > 1 or len(set(settings.values())) < 2:
+            raise ConfigError(f"{where}: a sweep needs two settings or more of one hyper-parameter")
+        return sorted(keys, key=settings.__getitem__)
+
+
+def setting(key: CellKey, where: str = "") -> float:
+    """The positive number of a row `name=number`; ConfigError for another row."""
+    number = key.row.partition("=")[2]
+    try:
+        value = float(number)
+    except ValueError:
+        value = 0.0
+    if value <= 0:
+        raise ConfigError(f"{where}: a sweep needs rows such as prior_vis=0.05, not '{key.row}'")
+    return value
+
+
+@dataclass(frozen=True)
+class Universe:
+    """The names a claim may use, and the cells that exist where it is evaluated."""
+
+    cells: frozenset[CellKey]
+
+    def rows(self, table: str) -> set[str]:
+        rows = {key.row for key in self._known if key.table == table}
+        return rows | set(MODELS) if rows & set(MODELS) else rows
+
+    def measures(self, table: str) -> set[str]:
+        return {key.measure for key in self._known if key.table == table}
+
+    def datasets(self) -> set[str]:
+        return set(DATASETS) | {key.dataset for key in self.cells}
+
+    def has_column(self, key: CellKey) -> bool:
+        return (key.table, key.column) in self._columns
+
+    def check(self, key: CellKey, where: str) -> None:
+        """ConfigError unless the table, row, dataset and measure of `key` are known."""
+        tables = {other.table for other in self._known}
+        known("table", key.table, tables, where)
+        known("row", key.row, self.rows(key.table), where)
+        known("dataset", key.dataset, self.datasets(), where)
+        known("measure", key.measure, self.measures(key.table), where)
+
+    def matching(self, pattern: str, where: str) -> list[tuple[str, bool]]:
+        """Datasets that a name or pattern stands for, each with whether a pattern chose it."""
+        datasets = [*DATASETS, *sorted(self.datasets() - set(DATASETS))]
+        matches = [name for name in datasets if fnmatchcase(name, pattern)]
+        if not matches:
+            known("dataset", pattern, datasets, where)
+        return [(name, name != pattern) for name in matches]
+
+    @cached_property
+    def _known(self) -> frozenset[CellKey]:
+        return self.cells | accuracy().keys()
+
+    @cached_property
+    def _columns(self) -> set[tuple[str, str]]:
+        return {(key.table, key.column) for key in self.cells}
 
 
 def load_claims(path: Path | None = None) -> list[Part]:
@@ -74,6 +218,7 @@ def _parts(name: str, raw: Mapping[str, Any]) -> Iterator[Part]:
             templates=tuple(fields[predicate]),
             variables={k: tuple(v) for k, v in fields.get("for", {}).items()},
             excepted=tuple(fields.get("except", ())),
+            average=tuple(fields.get("average", ())),
             by=fields.get("by", 0.0),
             count=Count(**fields["count"]) if "count" in fields else None,
         )
@@ -91,8 +236,11 @@ def _check_variables(part: Part) -> None:
     if unused:
         raise ConfigError(f"{where}: no cell uses the variable '{unused[0]}': delete it from 'for'")
     counted = [part.count.of, part.count.each] if part.count else []
-    for name in (*counted, *(name for gap in part.excepted for name in gap)):
+    for name in (*counted, *part.average, *(name for gap in part.excepted for name in gap)):
         known("variable", name, part.variables, where)
+    unlike = [name for name in part.average if name in ("dataset", *counted)]
+    if unlike:
+        raise ConfigError(f"{where}: '{unlike[0]}' cannot be averaged: its values are told apart")
     for name, value in (item for gap in part.excepted for item in gap.items()):
         allowed = DATASETS if name == "dataset" else part.variables[name]
         known(name, value, allowed, where)

@@ -1,7 +1,6 @@
 """The paper checked against itself and against our modules, without any training.
 
-Four questions: do our modules have the published parameter counts; which claims hold on the published
-numbers; how far apart are published numbers that should agree; which published differences are larger
+Four questions: do our modules have the published parameter counts; which claims hold as printed; how far apart are published numbers that should agree; which published differences are larger
 than that.
 """
 
@@ -11,11 +10,11 @@ from difflib import SequenceMatcher
 from statistics import stdev
 from typing import TYPE_CHECKING
 
+from patchvae.analysis.printed import HOLDS, Check, Printed, as_printed, points
 from patchvae.analysis.stats import difference_error, difference_noise
 from patchvae.paper.claims import Part, load_claims
 from patchvae.paper.published import CellKey, accuracy, layers, parameters
 from patchvae.registry import DATASETS
-from patchvae.report.claims import HOLDS, Check, Result, evaluate, points
 from patchvae.report.templating import environment
 
 if TYPE_CHECKING:
@@ -107,7 +106,7 @@ class Audit:
     """Everything that `patchvae audit` shows."""
 
     parameters: tuple[ParameterCheck, ...]
-    claims: tuple[Result, ...]
+    claims: tuple[Printed, ...]
     candidates: tuple[Candidate, ...]
     twins: tuple[Twins, ...]
     differences: tuple[Difference, ...]
@@ -135,6 +134,11 @@ class Audit:
     def differences_of(self, part: str) -> list[Difference]:
         return [d for d in self.differences if d.part == part]
 
+    def above_noise(self, part: str) -> str:
+        """`7 of 12`: the differences behind a part that are larger than test-set noise."""
+        found = self.differences_of(part)
+        return f"{sum(not d.below_noise for d in found)} of {len(found)}"
+
 
 def audit(parts: Sequence[Part] | None = None) -> Audit:
     """The audit of the paper and of this installation's modules: seconds, no data, no training.
@@ -146,7 +150,7 @@ def audit(parts: Sequence[Part] | None = None) -> Audit:
     values = accuracy()
     candidates = beta_vis_candidates(values)
     twins = coinciding(values, nearest(candidates).row)
-    claims = tuple(evaluate(parts or load_claims(), values))
+    claims = tuple(as_printed(parts or load_claims(), values))
     return Audit(
         parameters=parameter_checks(counts(), _our_layers),
         claims=claims,
@@ -207,7 +211,7 @@ def coinciding(values: Mapping[CellKey, float], default_row: str) -> tuple[Twins
 
 
 def differences(
-    claims: Iterable[Result], values: Mapping[CellKey, float], twins: Iterable[Twins]
+    claims: Iterable[Printed], values: Mapping[CellKey, float], twins: Iterable[Twins]
 ) -> tuple[Difference, ...]:
     """Every difference that a claim rests on; the floor applies at Conv5, where the twins are."""
     floors = {(t.dataset, "conv5"): t.spread for t in twins}
@@ -277,10 +281,12 @@ def show(result: Audit, console: "Console") -> None:
 def _show_claims(result: Audit, console: "Console") -> None:
     from rich.table import Table
 
-    table = Table("claim", "says", "status", "checks", title="Claims on the paper's own numbers")
+    headings = ("claim", "says", "status", "differences so", "above test noise")
+    table = Table(*headings, title="Claims on the paper's own numbers, one run each")
     for claim in result.claims:
         style = "" if claim.status == HOLDS else "yellow"
-        table.add_row(claim.part.id, claim.part.says, claim.status, claim.score, style=style)
+        counts = (claim.score, result.above_noise(claim.part.id))
+        table.add_row(claim.part.id, claim.part.says, claim.status, *counts, style=style)
         for line in claim.counterexamples:
             table.add_row("", f"  {line}")
     console.print(table)

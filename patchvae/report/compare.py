@@ -11,15 +11,15 @@ from statistics import fmean
 from typing import Any
 
 from patchvae import paths
+from patchvae.analysis.claims import Judged, judge
 from patchvae.analysis.noise import Noise, seed_noise
 from patchvae.analysis.paired import Sample
-from patchvae.analysis.stats import Interval, Verdict, holm, kendall_tau, verdict
+from patchvae.analysis.stats import Interval, Verdict, kendall_tau, verdict
 from patchvae.errors import CheckpointError
 from patchvae.paper.claims import Part, load_claims
 from patchvae.paper.published import CellKey, accuracy
 from patchvae.paper.readings import readings_of
 from patchvae.report.cells import cell_config_digest, failed_cells, refuse_mixtures, sample_of
-from patchvae.report.claims import Result, evaluate
 from patchvae.results import read_result
 from patchvae.specs import study_cells
 
@@ -75,8 +75,7 @@ class Comparison:
     rows: tuple[Row, ...]
     rankings: tuple[Ranking, ...]
     noise: tuple[Noise, ...]
-    claims: tuple[Result, ...]
-    adjusted: Mapping[str, float]  # p values of the sign tests after Holm, by part
+    claims: tuple[Judged, ...]
 
     @property
     def judged(self) -> bool:
@@ -114,15 +113,12 @@ def compare(
             )
     refuse_mixtures({_path(study, root, key): d for key, d in found.items() if d["values"]})
     rows = tuple(_row(study, key, document) for key, document in documents.items())
-    results = tuple(_claims(rows, claims or load_claims()))
-    tested = {r.part.id: r.sign.p for r in results if r.sign and r.sign.p is not None}
     return Comparison(
         study=study,
         rows=rows,
         rankings=tuple(_rankings(rows)),
         noise=tuple(seed_noise(_scatter(row, found[row.key]) for row in rows if row.values)),
-        claims=results,
-        adjusted=dict(zip(tested, holm(list(tested.values())), strict=True)),
+        claims=tuple(_claims(rows, claims or load_claims())),
     )
 
 
@@ -206,14 +202,13 @@ def _word(
     return UNPUBLISHED if study == paths.MAIN_STUDY else DONE
 
 
-def _claims(rows: Sequence[Row], parts: Iterable[Part]) -> list[Result]:
+def _claims(rows: Sequence[Row], parts: Iterable[Part]) -> list[Judged]:
     done = [row for row in rows if row.values]
-    return evaluate(
+    return judge(
         parts,
-        {row.key: fmean(row.values.values()) for row in done},
+        {row.key: row.sample for row in done},
         cells=[row.key for row in rows],
         n_test={row.key.dataset: row.n_test for row in done if row.n_test},
-        samples={row.key: row.values for row in done},
     )
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patchvae import paths
+from patchvae.analysis.printed import points
 from patchvae.paper.readings import Reading, readings
-from patchvae.report.claims import HOLDS, Result, points
+from patchvae.report.claim_views import CONTRAST, PART, contrast_records, part_record
+from patchvae.report.claim_views import show as show_claims
 from patchvae.report.compare import Comparison, Row
 from patchvae.report.templating import environment
 from patchvae.results import write_text
@@ -38,6 +40,13 @@ COLUMNS = {
     "readings": "our readings",
 }
 PUBLISHED = ("paper", "difference", "consistent_within", "margin")
+# what the templates of claims need
+CLAIM_TEXTS = {
+    "part_columns": PART,
+    "contrast_columns": CONTRAST,
+    "part_record": part_record,
+    "contrast_records": contrast_records,
+}
 STYLES = {
     "reproduced": "bold green",
     "consistent": "green",
@@ -101,15 +110,6 @@ def record(row: Row) -> dict[str, str]:
     }
 
 
-def sign(comparison: Comparison, result: Result) -> str:
-    """`7 of 9, p = 0.090, Holm 0.27`; a dash where no sign test applies."""
-    test = result.sign
-    if test is None or test.p is None:
-        return "-"
-    adjusted = comparison.adjusted[result.part.id]
-    return f"{test.wins} of {test.wins + test.losses}, p = {test.p:.2g}, Holm {adjusted:.2g}"
-
-
 def _digits(number: float | None) -> str:
     return "" if number is None else f"{number:.2f}"
 
@@ -133,7 +133,7 @@ def render(template: str, comparison: Comparison) -> str:
             columns=_columns(comparison),
             records=[record(row) for row in comparison.rows],
             readings=_used(comparison),
-            sign=lambda result: sign(comparison, result),
+            **CLAIM_TEXTS,
         )
     )
 
@@ -155,7 +155,7 @@ def show(comparison: Comparison, console: "Console") -> None:
         _show_rankings(comparison, console)
     if comparison.noise:
         _show_noise(comparison, console)
-    _show_claims(comparison, console)
+    show_claims(comparison.claims, console)
 
 
 def _title(comparison: Comparison) -> str:
@@ -190,16 +190,4 @@ def _show_noise(comparison: Comparison, console: "Console") -> None:
         name, numbers = f"{noise.table} {noise.column}", (noise.sd, noise.difference)
         counts = (noise.architecture, noise.probe, str(noise.rows), str(noise.seeds))
         table.add_row(name, *counts, *map(_digits, numbers))
-    console.print(table)
-
-
-def _show_claims(comparison: Comparison, console: "Console") -> None:
-    from rich.table import Table
-
-    headings = ("claim", "says", "status", "checks", "sign test over seeds")
-    table = Table(*headings, title="The paper's claims on our numbers")
-    for result in comparison.claims:
-        words = (result.part.id, result.part.says, result.status, result.score)
-        style = "green" if result.status == HOLDS else ""
-        table.add_row(*words, sign(comparison, result), style=style)
     console.print(table)

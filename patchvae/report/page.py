@@ -17,9 +17,8 @@ from patchvae.errors import CheckpointError
 from patchvae.paper.published import CellKey
 from patchvae.paper.readings import readings
 from patchvae.registry import DATASETS
-from patchvae.report.claims import FAILS, HOLDS, SO_FAR, UNTESTABLE
 from patchvae.report.compare import Comparison, Row, compare_study
-from patchvae.report.compare_views import sign
+from patchvae.report.compare_views import CLAIM_TEXTS
 from patchvae.report.markup import html
 from patchvae.report.protocol import show
 from patchvae.report.templating import environment
@@ -103,10 +102,9 @@ def context(study_name: str, illustrations: Sequence[Illustration]) -> dict[str,
         "protocol": list(protocol_rows(study)),
         "readings": list(readings().values()),
         "provenance": provenance(cells),
-        "sign": lambda result: sign(comparison, result),
         "marks": MARKS,
         "datasets": DATASETS,
-    }
+    } | CLAIM_TEXTS
 
 
 def key_of(cell: Cell) -> CellKey:
@@ -114,21 +112,19 @@ def key_of(cell: Cell) -> CellKey:
 
 
 def headline(comparison: Comparison) -> str:
-    """The one sentence to take away."""
-    statuses = [result.status for result in comparison.claims if result.status != UNTESTABLE]
-    outcomes = {"hold": HOLDS, "hold so far": SO_FAR, "do not hold": FAILS}
-    counted = {words: statuses.count(status) for words, status in outcomes.items()}
-    claims = f"of {len(statuses)} statements of the paper that can be tested here "
-    claims += ", ".join(f"{number} {words}" for words, number in counted.items() if number) + "."
+    """The one sentence to take away; of the claims only what rests on two seeds or more."""
     done = sum(bool(row.values) for row in comparison.rows)
-    if not comparison.judged:
-        return f"{done} of {len(comparison.rows)} cells have numbers; {claims}"
-    published = [row for row in comparison.rows if row.paper is not None]
-    agreeing = sum(row.word in ("reproduced", "consistent") for row in published)
-    return (
-        f"{done} of {len(comparison.rows)} cells have numbers, and {agreeing} of"
-        f" {len(published)} published accuracies are reproduced or consistent; {claims}"
-    )
+    said = [f"{done} of {len(comparison.rows)} cells have numbers"]
+    if comparison.judged:
+        published = [row for row in comparison.rows if row.paper is not None]
+        agreeing = sum(row.word in ("reproduced", "consistent") for row in published)
+        of = f"{agreeing} of {len(published)} published accuracies"
+        said.append(f"{of} are reproduced or consistent")
+    words = [judged.word for judged in comparison.claims if judged.seeds > 1]
+    if words:
+        counts = ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
+        said.append(f"of {len(words)} statements of the paper that can be tested here {counts}")
+    return f"{'; '.join(said)}."
 
 
 def table_view(study: str, name: str, rows: dict[CellKey, Row]) -> dict[str, Any]:

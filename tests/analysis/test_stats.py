@@ -118,24 +118,6 @@ def test_kendall_needs_two_different_numbers_on_each_side():
     assert stats.kendall_tau([1, 1, 1], [1, 2, 3]) is None
 
 
-@pytest.mark.parametrize(("wins", "losses"), [(0, 1), (0, 4), (3, 0), (5, 2), (9, 0), (6, 6)])
-def test_the_sign_test_is_scipys_binomial_test(wins, losses):
-    clusters = [[1.0]] * wins + [[-1.0]] * losses
-    expected = reference.binomtest(wins, wins + losses, alternative="greater").pvalue
-    assert stats.sign_test(clusters).p == pytest.approx(expected)
-
-
-def test_the_sign_test_counts_clusters_and_not_differences():
-    result = stats.sign_test([[1, 2, -9], [0.1] * 20, [-1], [1, -1], [0]])
-    assert (result.wins, result.losses, result.ties) == (2, 1, 2)
-    assert result.p == pytest.approx(0.5)  # P(X >= 2), X ~ B(3, 1/2)
-
-
-def test_ties_alone_test_nothing():
-    assert stats.sign_test([[0.0], [1, -1]]).p is None
-    assert stats.sign_test([]).p is None
-
-
 def test_holm_by_hand():
     # sorted 0.005, 0.01, 0.03, 0.04: times 4, 3, 2, 1 is 0.02, 0.03, 0.06, 0.04, made monotone
     assert stats.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import shutil
 from io import StringIO
+from math import sqrt
 from pathlib import Path
 
 import pytest
@@ -85,20 +86,27 @@ def test_rankings_by_hand(root):
     assert len(rankings) == 3
 
 
-def test_claims_with_sign_tests_by_hand(root):
+def test_claims_by_hand(root):
     comparison = run(root)
     claims = {r.part.id: r for r in comparison.claims}
-    # cifar100: seeds 0, 1, 2 each; indoor67: only seed 0 is shared by both models
-    assert (claims["C1"].status, claims["C1"].score) == ("holds so far", "3 of 3, 5 absent")
-    assert (claims["C1"].sign.wins, claims["C1"].sign.losses) == (4, 0)
-    assert claims["C1"].sign.p == pytest.approx(1 / 16)
-    assert (claims["C12"].sign.wins, claims["C12"].sign.p) == (3, pytest.approx(1 / 8))
-    assert claims["C5a"].status == "does not hold"
-    assert claims["C8a"].status == "not testable here"
-    # six tested parts: 1/16 is the smallest, 1/8 the next
-    assert len(comparison.adjusted) == 6
-    assert comparison.adjusted["C1"] == pytest.approx(6 / 16)
-    assert comparison.adjusted["C12"] == pytest.approx(5 / 8)
+    # differences by seed 0.40 0.10 0.50 and 1.60 1.20 1.60: t of 2 degrees is sqrt(100/13) and 11,
+    # with p = 1 - t / sqrt(t^2 + 2)
+    first, second = claims["C12"].contrasts[:2]
+    assert first.estimate.difference == pytest.approx(1 / 3)
+    assert first.estimate.p() == pytest.approx(1 - sqrt(50 / 63))
+    assert second.estimate.p() == pytest.approx(1 - 11 / sqrt(123))
+    assert claims["C12"].evidence.support == first.estimate.p()
+    assert claims["C12"].decisive == first
+    # a beta-VAE with Lw of three seeds, the same of PatchVAE: clearly better, and no other dataset
+    words = {name: (r.word, len(r.tested), len(r.contrasts)) for name, r in claims.items()}
+    assert words["C12"] == ("undecided", 2, 2)
+    assert words["C2a"] == ("undecided", 2, 4)
+    assert words["C2b"] == ("not testable here", 0, 4)  # PatchVAE-GAN has one seed of three
+    assert words["C1"] == ("not testable here", 0, 2)  # four losses are one contrast
+    assert words["C8a"] == ("not testable here", 0, 2)
+    tested = [r for r in comparison.claims if r.adjusted is not None]
+    assert [r.part.id for r in tested] == ["C2a", "C12"]
+    assert claims["C12"].adjusted.support == pytest.approx(2 * claims["C12"].evidence.support)
 
 
 def test_another_study_gets_claims_and_no_verdict(root):
@@ -107,14 +115,14 @@ def test_another_study_gets_claims_and_no_verdict(root):
     assert all(row.paper is None and row.verdict is None for row in comparison.rows)
     assert comparison.rankings == ()
     [c1] = [r for r in comparison.claims if r.part.id == "C1"]
-    assert c1.status == "holds so far"
+    assert c1.word == "not testable here"
     assert "consistent within" not in as_markdown(comparison)
 
 
 def test_nothing_run_is_a_comparison_too(tmp_path):
     comparison = run(tmp_path)
     assert comparison.counts == {"not run": 14}
-    assert {r.status for r in comparison.claims} == {"not testable here"}
+    assert {r.word for r in comparison.claims} == {"not testable here"}
 
 
 def test_mixed_data_are_refused_and_both_files_named(tmp_path):
@@ -189,7 +197,12 @@ def test_the_views_agree(root):
     assert page.count('class="reproduced"') == 5 + 1  # the cells and the line of the counts
     stream = StringIO()
     show(comparison, Console(file=stream, width=200))
-    for text in ("5 reproduced", "consistent (2 failed)", "4 of 4, p = 0.062", "beta_vis"):
+    for text in (
+        "5 reproduced",
+        "consistent (2 failed)",
+        "+0.33 (-0.18 to +0.85), seeds",
+        "beta_vis",
+    ):
         assert text in stream.getvalue()
 
 

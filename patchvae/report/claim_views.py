@@ -1,0 +1,99 @@
+"""Judged claims as text: the same words and digits in every file and on a terminal."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from patchvae.analysis.claims import CONTRADICTED, SO_FAR, SUPPORTED, Contrast, Evidence, Judged
+from patchvae.analysis.paired import IMAGES
+from patchvae.analysis.printed import points
+from patchvae.paper.claims import PREDICATES
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# heading for people of each field, of a part and of a contrast
+PART = {
+    "claim": "claim",
+    "where": "where",
+    "says": "says",
+    "word": "word",
+    "support": "p for",
+    "against": "p against",
+    "contrasts": "contrasts",
+}
+CONTRAST = {
+    "claim": "claim",
+    "contrast": "contrast",
+    "difference": "difference",
+    "interval": "95 % interval",
+    "claimed": "claimed",
+    "p": "p",
+    "covers": "covers",
+    "paired_t": "p, paired t",
+}
+STYLES = {SUPPORTED: "green", SO_FAR: "green", CONTRADICTED: "red"}
+IMAGES_ONLY = "images only: says nothing about other seeds"
+
+
+def part_record(judged: Judged) -> dict[str, str]:
+    """A part as text; p values after Holm."""
+    tested, total = len(judged.tested), len(judged.contrasts)
+    adjusted = judged.adjusted
+    return {
+        "claim": judged.part.id,
+        "where": judged.part.where,
+        "says": judged.part.says,
+        "word": judged.word,
+        "support": probability(adjusted.support) if adjusted else "-",
+        "against": probability(adjusted.against) if adjusted else "-",
+        "contrasts": str(total) if tested == total else f"{tested} of {total}",
+    }
+
+
+def contrast_records(judged: Judged) -> list[dict[str, str]]:
+    """Its contrasts that can be tested, as text; p values before Holm."""
+    return [_record(contrast) for contrast in judged.tested]
+
+
+def _record(contrast: Contrast) -> dict[str, str]:
+    estimate = contrast.estimate
+    assert estimate is not None  # of those tested
+    low, high = contrast.interval
+    plain = replace(contrast, estimate=estimate.paired_t) if estimate.paired_t else None
+    return {
+        "claim": contrast.part.id,
+        "contrast": contrast.text,
+        "difference": points(estimate.difference),
+        "interval": f"{points(low)} to {points(high)}",
+        "claimed": f"{PREDICATES[contrast.part.predicate].test} {contrast.by or 0:.2f}",
+        "p": _smaller(contrast.evidence),
+        "covers": IMAGES_ONLY if estimate.basis == IMAGES else estimate.basis,
+        "paired_t": _smaller(plain.evidence if plain else None),
+    }
+
+
+def _smaller(evidence: Evidence | None) -> str:
+    return probability(min(evidence.support, evidence.against)) if evidence else "-"
+
+
+def probability(p: float) -> str:
+    """Two digits, or that it is below 0.0001."""
+    return "< 0.0001" if p < 1e-4 else f"{p:.2g}"
+
+
+def show(claims: tuple[Judged, ...], console: "Console") -> None:
+    """The parts on a terminal, each with the contrast that decides; the files have all."""
+    from rich.table import Table
+
+    headings = [PART[name] for name in PART if name != "where"]
+    table = Table(*headings, title="The paper's claims on our numbers")
+    for judged in claims:
+        record = part_record(judged)
+        del record["where"]
+        table.add_row(*record.values(), style=STYLES.get(judged.word, ""))
+        if judged.decisive is not None:
+            found = _record(judged.decisive)
+            of = "decided by" if judged.word == CONTRADICTED else "weakest:"
+            line = f"  {found['difference']} ({found['interval']}), {found['covers']}"
+            table.add_row("", f"{line}; {of} {found['contrast']}", style="dim")
+    console.print(table)
