@@ -66,7 +66,8 @@ def ours(probe: str, n: int) -> Steps:
     """The suite's own steps: training on a cache, evaluating, and filling a cache."""
     keep_freed_memory()
     torch.manual_seed(0)
-    classifier = Classifier(Trunk(), PROBES[probe], FACTS.size, FACTS.classes, hidden=HIDDEN)
+    frozen = PROBES[probe].frozen
+    classifier = Classifier(Trunk(), frozen, FACTS.size, FACTS.classes, hidden=HIDDEN)
     classifier = classifier.to(memory_format=torch.channels_last).eval()
     few, labels = Images(random_pixels(FEW)), torch.arange(n) % FACTS.classes
     cached = full_cache(classifier, few, n)
@@ -98,7 +99,7 @@ def plain(probe: str, n: int, workers: int) -> Steps:
     torch.manual_seed(0)
     trunk = Trunk()
     features = trunk.channels * (FACTS.size // trunk.stride) ** 2
-    probing = Probing(trunk, str(PROBES[probe]), Head(features, FACTS.classes, HIDDEN), LR)
+    probing = Probing(trunk, str(PROBES[probe].frozen), Head(features, FACTS.classes, HIDDEN), LR)
     pixels, labels = random_pixels(n).numpy(), (torch.arange(n) % FACTS.classes).numpy()
     probing.begin_epoch()
     training = repeated(batches(Pictures(pixels, labels, flip=True), B, workers), probing.step)

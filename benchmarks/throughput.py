@@ -93,7 +93,7 @@ def probing(size: int, probe: str, images: Images) -> Iterator[tuple[str, Step]]
     """The three kinds of step of a probe: the frozen stages, training the rest, evaluating it."""
     device, facts = images.pixels.device, DATASETS[SIZES[size]]
     trunk = Trunk(str(example("patchvae", size).model["trunk"]))
-    classifier = Classifier(trunk, PROBES[probe], size, facts.classes)
+    classifier = Classifier(trunk, PROBES[probe].frozen, size, facts.classes)
     classifier = classifier.to(device).to(memory_format=torch.channels_last)
     weights = [p for p in classifier.parameters() if p.requires_grad]
     optimizer = SGD(weights, 1e-2, 0.9)
@@ -131,7 +131,7 @@ def measure(options: argparse.Namespace, device: torch.device) -> dict[str, Any]
             if ARCHITECTURES[facts.architecture].trained:
                 step, found["weights"][size][model] = pretraining(size, model, images)
                 found["pretrain"][size][model] = rates(step, *timing, clock)
-        for probe in PROBES:
+        for probe in (name for name, facts in PROBES.items() if not facts.about):
             for part, step in probing(size, probe, images):
                 found[part][size][probe] = rates(step, *timing, clock)
     return found

@@ -128,7 +128,10 @@ def pretrain(run: str, expect: str | None, gpus: int | None, **options: Any) -> 
 @click.argument("probe")
 @job
 def probe(run: str, probe: str, expect: str | None, gpus: int | None, **options: Any) -> None:
-    """Train the classifier PROBE (conv1, conv3, conv5 or scratch) on RUN's encoder."""
+    """Judge RUN's encoder by PROBE: conv1, conv3, conv5, scratch, conv5-standardised or knn."""
+    from importlib import import_module
+
+    from patchvae.registry import PROBES
     from patchvae.runs import Run, resolve_probe
 
     config = resolve_probe(Run.parse(run), probe)
@@ -137,12 +140,12 @@ def probe(run: str, probe: str, expect: str | None, gpus: int | None, **options:
     from patchvae.failures import recorded
     from patchvae.lock import locked
     from patchvae.parallel import joined
-    from patchvae.probe import probe as train_probe
     from patchvae.runtime import rank
 
+    judge = import_module(PROBES[probe].module).probe
     lock = paths.lock(config.run.study, f"{config.run.name}/{config.name}")
     with locked(lock), recorded(config), joined(chosen.device):
-        metrics = train_probe(config, chosen)
+        metrics = judge(config, chosen)
     if rank() == 0:
         click.echo(f"{metrics['run']} {metrics['probe']}: top-1 {metrics['top1']:.2f} %")
 

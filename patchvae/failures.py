@@ -37,7 +37,9 @@ def stage_of(config: Config) -> str:
 
 def source_of(config: Config) -> str:
     """Digest of the code that decides the job's numbers."""
-    return probe_source() if isinstance(config, ProbeConfig) else pretrain_source(config.run.model)
+    if isinstance(config, ProbeConfig):
+        return probe_source(config.name)
+    return pretrain_source(config.run.model)
 
 
 def record_path(run: Run, stage: str) -> Path:
@@ -76,7 +78,8 @@ def _memory_explained(config: Config) -> Iterator[None]:
         if not kind:
             raise
         settings = config.probe if isinstance(config, ProbeConfig) else config.pretrain
-        batch = f" with batches of {settings.batch_size}" if settings else ""
+        size = getattr(settings, "batch_size", None)  # none where nothing is trained
+        batch = f" with batches of {size}" if size else ""
         peak = peak_memory_mib(pick_device("auto" if kind == "GPU" else "cpu"))
         raise ResourceError(
             f"{config.run.name}/{stage_of(config)}: out of {kind} memory{batch}, {peak} MiB at the"

@@ -6,9 +6,9 @@ once, both mirror images where the protocol mirrors, and only the rest is traine
 
 import io
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -36,6 +36,7 @@ from patchvae.runtime import Options, now, pick_device, provenance, rank
 from patchvae.schedules import step_lr
 from patchvae.seeds import derive_seed
 from patchvae.sources import probe_source
+from patchvae.standardise import Features, Standardised, moments
 
 EVAL_BATCH = 512  # images at a time outside training, on a CPU
 GPU_EVAL_BATCH = 4096  # of 32 x 32 pixels on a GPU, as many pixels of other sizes
@@ -44,8 +45,47 @@ PREDICTED = ("predicted", "correct1", "correct5")  # of every test image
 CACHE_BYTES = 64 << 30  # features beyond this are computed afresh for each batch
 
 
-class Classifier(nn.Module):
-    """The trunk with stages up to `frozen` fixed, and the two fully-connected layers of Table 10.
+class Frozen(nn.Module):
+    """The trunk with stages up to `frozen` fixed; what they make of images are the features."""
+
+    def __init__(
+        self,
+        trunk: Trunk,
+        frozen: str | None,
+        size: int,
+        *,
+        precision: str = "fp32",
+        frozen_bn: str = "eval",
+    ) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.frozen, self.rest = trunk.split(frozen)
+        self.size, self.precision = size, precision
+        self.constant = bool(self.frozen) and frozen_bn == "eval"
+        for stage in self.frozen:
+            for module in trunk.stage(stage):
+                module.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> Self:
+        """Frozen stages whose features are constants of the image stay in eval mode.
+
+        With `frozen_bn: train` (reading A13) their statistics are each batch's, as the release has it.
+        """
+        super().train(mode)
+        if self.constant:
+            for stage in self.frozen:
+                for module in self.trunk.stage(stage):
+                    module.eval()
+        return self
+
+    def prefix(self, x: Tensor) -> Tensor:
+        """Images to what the frozen stages make of them."""
+        with autocast(self.precision, x.device):
+            return widen(self.trunk.through(x, self.frozen))
+
+
+class Classifier(Frozen):
+    """The frozen stages, the rest of the trunk and the two fully-connected layers of Table 10.
 
     The settings are those of the protocol's section `probe` that shape the network; their defaults
     are the protocol's.
@@ -65,35 +105,14 @@ class Classifier(nn.Module):
         frozen_bn: str = "eval",
         affine: str = "trained",
     ) -> None:
-        super().__init__()
-        self.trunk = trunk
-        self.frozen, self.rest = trunk.split(frozen)
+        super().__init__(trunk, frozen, size, precision=precision, frozen_bn=frozen_bn)
         side = size // trunk.stride
-        self.classes, self.size, self.precision = classes, size, precision
+        self.classes = classes
         self.head = Head(trunk.channels * side * side, classes, hidden, dropout, init)
-        self.constant = bool(self.frozen) and frozen_bn == "eval"
-        fixed = [module for stage in self.frozen for module in trunk.stage(stage)]
         if affine == "frozen":
-            fixed += [m for m in trunk.modules() if isinstance(m, nn.BatchNorm2d)]
-        for module in fixed:
-            module.requires_grad_(False)
-
-    def train(self, mode: bool = True) -> "Classifier":
-        """Frozen stages whose features are constants of the image stay in eval mode.
-
-        With `frozen_bn: train` (reading A13) their statistics are each batch's, as the release has it.
-        """
-        super().train(mode)
-        if self.constant:
-            for stage in self.frozen:
-                for module in self.trunk.stage(stage):
-                    module.eval()
-        return self
-
-    def prefix(self, x: Tensor) -> Tensor:
-        """Images to what the frozen stages make of them."""
-        with autocast(self.precision, x.device):
-            return widen(self.trunk.through(x, self.frozen))
+            for module in trunk.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.requires_grad_(False)
 
     def forward(self, h: Tensor) -> Tensor:
         """What the frozen stages made of images, to logits (B, classes)."""
@@ -101,11 +120,11 @@ class Classifier(nn.Module):
             return widen(self.head(self.trunk.through(h, self.rest)))
 
 
-def eval_batch(classifier: Classifier, device: torch.device) -> int:
+def eval_batch(network: Frozen, device: torch.device) -> int:
     """How many images are classified, or their features cached, at a time."""
     if device.type == "cpu":
         return EVAL_BATCH
-    return max(EVAL_BATCH, GPU_EVAL_BATCH * 32**2 // classifier.size**2)
+    return max(EVAL_BATCH, GPU_EVAL_BATCH * 32**2 // network.size**2)
 
 
 @dataclass(frozen=True)
@@ -113,7 +132,7 @@ class Live:
     """Features computed for each batch: the plain way, for sets whose features fit nowhere."""
 
     images: Images
-    classifier: Classifier
+    network: Frozen
 
     @property
     def index_device(self) -> torch.device:
@@ -122,7 +141,7 @@ class Live:
 
     @torch.no_grad()
     def batch(self, index: Tensor, flip: Tensor | None = None) -> Tensor:
-        return self.classifier.prefix(self.images.batch(index, flip))
+        return self.network.prefix(self.images.batch(index, flip))
 
 
 @dataclass(frozen=True)
@@ -148,11 +167,9 @@ def cache(live: Live, flip: bool, memory: int | None = None) -> Cached:
     n, device = len(live.images), live.images.pixels.device
     sample = live.batch(torch.arange(1, device=live.index_device))
     # convolutions follow, or else the head, which flattens in the order of channels
-    channels_last = bool(live.classifier.rest)
+    channels_last = bool(live.network.rest)
     shape = torch.Size([n * (2 if flip else 1), *sample.shape[1:]])
-    index = torch.arange(shape[0], device=live.index_device).split(
-        eval_batch(live.classifier, device)
-    )
+    index = torch.arange(shape[0], device=live.index_device).split(eval_batch(live.network, device))
     if 4 * shape.numel() > (room(device) if memory is None else memory):
         stored = RowFile(shape[1:], channels_last, device)
         for rows in index:
@@ -165,10 +182,10 @@ def cache(live: Live, flip: bool, memory: int | None = None) -> Cached:
     return Cached(features, n)
 
 
-def features_of(images: Images, classifier: Classifier, flip: bool) -> Live | Cached:
+def features_of(images: Images, network: Frozen, flip: bool) -> Live | Cached:
     """Cached features where something is frozen and memory or disk holds them, else computed live."""
-    live = Live(images, classifier)
-    if not classifier.constant:
+    live = Live(images, network)
+    if not network.constant:
         return live
     one = live.batch(torch.arange(1, device=live.index_device)).numel()
     needed = 4 * one * len(images) * (2 if flip else 1)
@@ -180,28 +197,36 @@ def features_of(images: Images, classifier: Classifier, flip: bool) -> Live | Ca
 class Split:
     """Features of a split and its labels, int64 (n,)."""
 
-    features: Live | Cached
+    features: Features
     labels: Tensor
 
 
-def _split(config: ProbeConfig, data: Prepared, name: str, classifier: Classifier) -> Split:
-    facts, settings = config.encoder.data, config.probe
+def images_of(
+    config: ProbeConfig, data: Prepared, name: str, device: torch.device
+) -> tuple[Images, Tensor]:
+    """The images of a split that the study uses, as the encoder takes them, and their labels."""
+    facts = config.encoder.data
     limit = facts.train if name == "train" else facts.test
-    device = next(classifier.parameters()).device
     images = load_images(data, (name,), limit, device, facts.inputs)
     assert images.labels is not None
+    return images, images.labels
+
+
+def _split(config: ProbeConfig, data: Prepared, name: str, classifier: Classifier) -> Split:
+    settings = config.training
+    images, labels = images_of(config, data, name, next(classifier.parameters()).device)
     if name == "train" and len(images) < settings.batch_size:
         raise ConfigError(
             f"{config.run.name}: {len(images)} images make no batch of {settings.batch_size}:"
             " lower probe.batch_size"
         )
     flip = settings.flip and name == "train"
-    return Split(features_of(images, classifier, flip), images.labels)
+    return Split(features_of(images, classifier, flip), labels)
 
 
 @torch.no_grad()
 def evaluate(classifier: Classifier, split: Split) -> dict[str, Any]:
-    """Top-1 and top-5 accuracy in percent, the predicted classes and both kinds of correctness."""
+    """What is `scored` of a classifier on a split."""
     classifier.eval()
     labels, k = split.labels, min(5, classifier.classes)
     at_once = eval_batch(classifier, labels.device)
@@ -210,7 +235,15 @@ def evaluate(classifier: Classifier, split: Split) -> dict[str, Any]:
         stop = min(start + at_once, len(labels))
         index = torch.arange(start, stop, device=split.features.index_device)
         top[start:stop] = classifier(split.features.batch(index)).topk(k, dim=1).indices
-    hits = parallel.total(top) == labels[:, None]
+    return scored(parallel.total(top), labels)
+
+
+def scored(top: Tensor, labels: Tensor) -> dict[str, Any]:
+    """The predicted classes, both kinds of correctness, and the accuracies in percent.
+
+    `top` int64 (n, at most 5), the likeliest class first; `labels` int64 (n,).
+    """
+    hits = top == labels[:, None]
     return _scored(
         predicted=top[:, 0].cpu().numpy().astype(np.int16),
         correct1=hits[:, 0].cpu().numpy(),
@@ -237,12 +270,23 @@ def load_trunk(config: ProbeConfig) -> tuple[Trunk, dict[str, Any]]:
     return trunk, metrics
 
 
-def probe(config: ProbeConfig, options: Options) -> dict[str, Any]:
-    """Train one classifier and write its files; returns the content of its metrics.json.
+@dataclass(frozen=True)
+class Begun:
+    """What every probe begins with: its encoder, the images that this was pretrained on, the clock."""
 
-    The result is the last epoch's accuracy (reading A12); the best epoch's is recorded by that name.
-    With `report: best` it is the result, chosen on the test images.
-    """
+    config: ProbeConfig
+    options: Options
+    device: torch.device
+    trunk: Trunk
+    encoder: dict[str, Any]
+    data: Prepared
+    source: str
+    started: str
+    clock: float
+
+
+def begin(config: ProbeConfig, options: Options) -> Begun:
+    """Set the process up and open encoder and images; CheckpointError when they do not belong together."""
     started, clock = now(), time.monotonic()
     torch.set_num_threads(options.threads)
     keep_freed_memory()
@@ -255,39 +299,39 @@ def probe(config: ProbeConfig, options: Options) -> dict[str, Any]:
             f"{config.run.name} was pretrained on other images than the dataset now prepared:"
             " run its pretraining again"
         )
+    source = probe_source(config.name)
+    return Begun(config, options, device, trunk, encoder, data, source, started, clock)
+
+
+def probe(config: ProbeConfig, options: Options) -> dict[str, Any]:
+    """Train one classifier and write its files; returns the content of its metrics.json.
+
+    The result is the last epoch's accuracy (reading A12); the best epoch's is recorded by that name.
+    With `report: best` it is the result, chosen on the test images.
+    """
+    begun = begin(config, options)
     torch.manual_seed(derive_seed(config.run.seed, "probe", "init"))
-    facts, settings = config.encoder.data, config.probe
+    facts, settings = config.encoder.data, config.training
     network = {name: getattr(settings, name) for name in NETWORK}
-    classifier = Classifier(trunk, config.frozen, facts.size, facts.classes, **network)
-    classifier = classifier.to(device).to(memory_format=torch.channels_last).eval()
-    source = probe_source()
-    key = digest_of([config.digest, encoder["digest"], source])
+    classifier = Classifier(begun.trunk, config.frozen, facts.size, facts.classes, **network)
+    classifier = classifier.to(begun.device).to(memory_format=torch.channels_last).eval()
+    key = digest_of([config.digest, begun.encoder["digest"], begun.source])
     store = StateStore(paths.state(config.run.name, config.name, key))
     with about(config.run.study_file):
-        train = _split(config, data, "train", classifier)
-        test = _split(config, data, "test", classifier)
+        train = _split(config, begun.data, "train", classifier)
+        test = _split(config, begun.data, "test", classifier)
         parallel.check_batch(settings.batch_size)
+    if config.standardised:
+        at_once = eval_batch(classifier, begun.device)
+        scale = moments(train.features, len(train.labels), settings.flip, at_once)
+        train, test = (replace(s, features=Standardised(s.features, *scale)) for s in (train, test))
     loop = _train(config, classifier, train, test, store, options)
-    best = {name: tensor.numpy() for name, tensor in loop.kept.items()}
-    result = _scored(**best) if best else evaluate(classifier, test)
-    document = {
-        "run": config.run.name,
-        "probe": config.name,
-        "config_digest": config.digest,
-        "data_digest": data.digest,
-        "source_digest": source,
-        "encoder": encoder["files"][paths.ENCODER],
-        "n_test": len(result["correct1"]),
-        "top1": result["top1"],
-        "top5": result["top5"],
-        "best_epoch": max(loop.history, key=lambda row: row["top1"]),
-        "wall_seconds": round(time.monotonic() - clock, 2),
-        "provenance": provenance(started, options),
-    }
-    if rank() > 0:
-        return document
-    metrics = _write(config, loop.history, result, document)
-    store.clear()
+    kept = {name: tensor.numpy() for name, tensor in loop.kept.items()}
+    result = _scored(**kept) if kept else evaluate(classifier, test)
+    best = max(loop.history, key=lambda row: row["top1"])
+    metrics = finish(begun, result, loop.history, best_epoch=best)
+    if rank() == 0:
+        store.clear()
     return metrics
 
 
@@ -304,7 +348,7 @@ def _train(
     store: StateStore,
     options: Options,
 ) -> Loop:
-    settings, seed = config.probe, config.run.seed
+    settings, seed = config.training, config.run.seed
     B, n, device = settings.batch_size, len(train.labels), train.labels.device
     synchronise(classifier)
     optimizer = _optimizer(classifier, settings)
@@ -337,6 +381,31 @@ def _train(
             loop.kept = {name: torch.from_numpy(scores[name]) for name in PREDICTED}
         loop.end_epoch({"lr": optimizer.lr, "top1": scores["top1"], "top5": scores["top5"]})
     return loop
+
+
+def finish(
+    begun: Begun, result: dict[str, Any], history: list[Row], **facts: Any
+) -> dict[str, Any]:
+    """Write a probe's files from what is `scored`; returns the content of its metrics.json.
+
+    Only the first of several processes writes; the others return what they would have written.
+    """
+    config = begun.config
+    document = {
+        "run": config.run.name,
+        "probe": config.name,
+        "config_digest": config.digest,
+        "data_digest": begun.data.digest,
+        "source_digest": begun.source,
+        "encoder": begun.encoder["files"][paths.ENCODER],
+        "n_test": len(result["correct1"]),
+        "top1": result["top1"],
+        "top5": result["top5"],
+        **facts,
+        "wall_seconds": round(time.monotonic() - begun.clock, 2),
+        "provenance": provenance(begun.started, begun.options),
+    }
+    return document if rank() > 0 else _write(config, history, result, document)
 
 
 def _write(

@@ -1,4 +1,4 @@
-"""What exists: datasets, architectures and models, as data. Nothing heavy is imported here.
+"""What exists: datasets, architectures, models and probes, as data. Nothing heavy is imported here.
 
 A new dataset is one file in `patchvae/data/` and one line here; a new architecture is one file in
 `patchvae/models/` and one line here; a new row is one `Model` line.
@@ -64,6 +64,28 @@ class Model:
     title: str
     recon: str | None = None
     adversarial: bool = False
+
+
+@dataclass(frozen=True)
+class Probe:
+    """How an encoder is judged: by what its stages up to `frozen` make of images (reading A13).
+
+    `standardised` features have mean 0 and standard deviation 1 over the training images. Without
+    `trained` the nearest neighbours vote. What is `about` something is not of the paper: `title` heads
+    its column in a table, and `about` says below the table what it is.
+    """
+
+    name: str
+    frozen: str | None
+    standardised: bool = False
+    trained: bool = True
+    title: str = ""
+    about: str = ""
+
+    @property
+    def module(self) -> str:
+        """The module whose `probe` computes it."""
+        return "patchvae.probe" if self.trained else "patchvae.neighbours"
 
 
 _DATASETS = (
@@ -162,17 +184,32 @@ _MODELS = (
     Model("external", "external", "External encoder"),
 )
 
+# `scratch` freezes nothing
+_PROBES = (
+    Probe("scratch", None),
+    Probe("conv1", "conv1"),
+    Probe("conv3", "conv3"),
+    Probe("conv5", "conv5"),
+    Probe(
+        "conv5-standardised",
+        "conv5",
+        standardised=True,
+        title="Conv5 std.",
+        about="Conv5 with each feature standardised over the training images",
+    ),
+    Probe(
+        "knn",
+        "conv5",
+        trained=False,
+        title="kNN",
+        about="a vote of the k training images with the nearest Conv5 features (probe.neighbours)",
+    ),
+)
+
 DATASETS = {d.name: d for d in _DATASETS}
 ARCHITECTURES = {a.name: a for a in _ARCHITECTURES}
 MODELS = {m.name: m for m in _MODELS}
-
-# probe -> the last frozen stage of the trunk (reading A13); `scratch` freezes nothing
-PROBES: dict[str, str | None] = {
-    "scratch": None,
-    "conv1": "conv1",
-    "conv3": "conv3",
-    "conv5": "conv5",
-}
+PROBES = {p.name: p for p in _PROBES}
 
 
 def lookup(kind: str, table: Mapping[str, T], name: str) -> T:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from decimal import Decimal
 from functools import cache, cached_property
 from pathlib import Path
@@ -191,7 +191,7 @@ class PretrainSettings:
 
 @dataclass(frozen=True)
 class ProbeSettings:
-    """Section `probe` of the protocol."""
+    """What a trained probe takes of section `probe` of the protocol."""
 
     epochs: int
     batch_size: int
@@ -207,6 +207,14 @@ class ProbeSettings:
     affine: str
     report: str
     flip: bool
+    precision: str
+
+
+@dataclass(frozen=True)
+class NeighbourSettings:
+    """What a vote of nearest neighbours takes of section `probe`."""
+
+    neighbours: int
     precision: str
 
 
@@ -239,18 +247,29 @@ class ProbeConfig:
     encoder: PretrainConfig
     name: str
     frozen: str | None
-    probe: ProbeSettings
+    probe: ProbeSettings | NeighbourSettings
+    standardised: bool = False
 
     @property
     def run(self) -> Run:
         return self.encoder.run
 
     @property
+    def training(self) -> ProbeSettings:
+        """The settings of a probe that is trained."""
+        assert isinstance(self.probe, ProbeSettings), self.name
+        return self.probe
+
+    @property
     def folder(self) -> Path:
         return self.run.folder / self.name
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """Features as they are go without saying: the paper's probes keep the digest that they had."""
+        found = asdict(self)
+        if not self.standardised:
+            del found["standardised"]
+        return found
 
     @cached_property
     def digest(self) -> str:
@@ -328,8 +347,15 @@ def standing(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def resolve_probe(run: Run, probe: str) -> ProbeConfig:
-    """The full configuration of a probe of a run."""
-    frozen = lookup("probe", PROBES, probe)
+    """The full configuration of a probe of a run; ConfigError where there is nothing to standardise."""
+    facts = lookup("probe", PROBES, probe)
     encoder = resolve_run(run)
     section = load_study(run.study).section("probe", run.dataset)
-    return ProbeConfig(encoder, probe, frozen, ProbeSettings(**section))  # type: ignore[arg-type]
+    kind: Any = ProbeSettings if facts.trained else NeighbourSettings
+    settings = kind(**{field.name: section[field.name] for field in fields(kind)})
+    if facts.standardised and settings.frozen_bn == "train":
+        raise ConfigError(
+            f"{paths.study(run.study)}: {probe} needs features that are constants of the image:"
+            f" set probe.frozen_bn of {run.dataset} to eval"
+        )
+    return ProbeConfig(encoder, probe, facts.frozen, settings, facts.standardised)

@@ -10,7 +10,7 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
-from patchvae.registry import ADVERSARIAL, ARCHITECTURES, DATASETS, MODELS, lookup
+from patchvae.registry import ADVERSARIAL, ARCHITECTURES, DATASETS, MODELS, PROBES, lookup
 
 PACKAGE = Path(__file__).parent
 PLUMBING = frozenset(
@@ -104,9 +104,9 @@ def pretrain_source(model: str) -> str:
     return source_digest("patchvae.pretrain", *(target.split(":")[0] for target in targets))
 
 
-def probe_source() -> str:
-    """Code that decides a probe's accuracy, given the encoder."""
-    return source_digest("patchvae.probe")
+def probe_source(probe: str) -> str:
+    """Code that decides a probe's accuracy, given the encoder; the same for all that are trained."""
+    return source_digest(lookup("probe", PROBES, probe).module)
 
 
 def paper_source(*names: str) -> str:

@@ -9,8 +9,10 @@ from typing import Any
 from patchvae import paths
 from patchvae.config import Scalar, Study, about, load_study, read_yaml, validate
 from patchvae.errors import ConfigError
-from patchvae.registry import MODELS, lookup
+from patchvae.registry import MODELS, PROBES, Probe, lookup
 from patchvae.runs import ProbeConfig, Run, number, resolve_probe, variant_of
+
+BEYOND = "†"  # marks what the paper does not have
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,18 @@ class Row:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a dataset: a probe and a metric."""
+    """A column of a dataset: a probe and a metric; `beyond` says what it is if not the paper's."""
 
     key: str
     label: str
     probe: str
     metric: str
+    beyond: str = ""
+
+    @property
+    def heading(self) -> str:
+        """The label, marked if the column is not the paper's."""
+        return self.label + (BEYOND if self.beyond else "")
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,12 @@ class Table:
     datasets: tuple[str, ...]
     columns: tuple[Column, ...]
     panels: tuple[Panel, ...]
+
+    @property
+    def beyond(self) -> str:
+        """The sentence on the columns that the paper does not have; empty where there are none."""
+        found = [f"{c.heading} is {c.beyond}" for c in self.columns if c.beyond]
+        return f"Beyond the paper: {'; '.join(found)}." if found else ""
 
     def rows(self) -> Iterator[Row]:
         return (row for panel in self.panels for group in panel.groups for row in group)
@@ -144,7 +158,10 @@ def load_table(study_name: str, name: str) -> Table:
         study=study_name,
         caption=spec["caption"],
         datasets=tuple(settings["datasets"]),
-        columns=tuple(_column(raw) for raw in spec["columns"]),
+        columns=(
+            *(_column(raw) for raw in spec["columns"]),
+            *(_further_column(PROBES[name]) for name in settings.get("columns", ())),
+        ),
         panels=tuple(_drop(panel, settings.get("without", ())) for panel in panels),
     )
     _check_rows(study, table, settings.get("without", ()), panels)
@@ -186,6 +203,10 @@ def _rows(study: Study, raws: Iterable[Mapping[str, Any]], datasets: list[str]) 
 
 def _column(raw: Mapping[str, Any]) -> Column:
     return Column(raw["key"], raw.get("label", ""), raw["probe"], raw.get("metric", "top1"))
+
+
+def _further_column(probe: Probe) -> Column:
+    return Column(probe.name, probe.title, probe.name, "top1", probe.about)
 
 
 def _drop(panel: Panel, without: list[str]) -> Panel:

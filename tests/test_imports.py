@@ -28,7 +28,7 @@ LAYERS = (
     },
     {"data", "nn", "losses", "sampling", "schedules"},
     {"models"},
-    {"pretrain", "probe", "release"},
+    {"pretrain", "probe", "standardise", "neighbours", "release"},
     {"analysis"},
     {"report"},
     {"figures"},

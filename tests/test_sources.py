@@ -10,7 +10,7 @@ from patchvae import sources
 from patchvae.errors import ConfigError
 from patchvae.registry import MODELS
 
-STAGES = (*MODELS, "probe", "prepare parts32", "report cells")
+STAGES = (*MODELS, "probe", "knn", "prepare parts32", "report cells")
 
 
 def forget() -> None:
@@ -33,7 +33,8 @@ def digests() -> dict[str, str]:
     forget()
     return {
         **{model: sources.pretrain_source(model) for model in MODELS},
-        "probe": sources.probe_source(),
+        "probe": sources.probe_source("conv5"),
+        "knn": sources.probe_source("knn"),
         "prepare parts32": sources.prepare_source("parts32"),
         "report cells": sources.report_source("cells"),
     }
@@ -50,6 +51,7 @@ def changed_by(package: Path, module: str, old: str, new: str) -> set[str]:
 
 
 TRAINING = set(MODELS)
+PROBING = {"probe", "knn"}
 BETA = {name for name, model in MODELS.items() if model.architecture == "beta-vae"}
 PARTS = {name for name, model in MODELS.items() if model.architecture == "patchvae"}
 GAN = {name for name, model in MODELS.items() if model.adversarial}
@@ -76,12 +78,14 @@ def test_comments_docstrings_and_layout_change_nothing(
     ("module", "old", "new", "stages"),
     [
         ("losses.py", "PATCH = 8", "PATCH = 4", TRAINING),
-        ("nn/trunk.py", "fan_out", "fan_in", TRAINING | {"probe"}),
-        ("nn/head.py", "hidden: int = 512", "hidden: int = 513", {"probe"}),
-        ("probe.py", "EVAL_BATCH = 512", "EVAL_BATCH = 256", {"probe"}),
+        ("nn/trunk.py", "fan_out", "fan_in", TRAINING | PROBING),
+        ("nn/head.py", "hidden: int = 512", "hidden: int = 513", PROBING),
+        ("probe.py", "EVAL_BATCH = 512", "EVAL_BATCH = 256", PROBING),
+        ("standardise.py", "deviation > 0", "deviation > 1", PROBING),
+        ("neighbours.py", "alpha=-2", "alpha=-1", {"knn"}),
         ("pretrain.py", '"noise"', '"noises"', TRAINING),
-        ("optim.py", "eps=1e-8", "eps=1e-7", TRAINING | {"probe"}),
-        ("schedules.py", "return max(floor", "return min(floor", PARTS | {"probe"}),
+        ("optim.py", "eps=1e-8", "eps=1e-7", TRAINING | PROBING),
+        ("schedules.py", "return max(floor", "return min(floor", PARTS | PROBING),
         ("sampling.py", "0.5 * log_var", "0.6 * log_var", TRAINING),
         ("models/bigan.py", "encoder + generator", "encoder - generator", {"bigan"}),
         ("models/beta_vae.py", "outputs=2", "outputs=3", BETA),
@@ -89,9 +93,9 @@ def test_comments_docstrings_and_layout_change_nothing(
         ("models/adversarial.py", "self.weight *", "2 * self.weight *", GAN),
         ("nn/discriminator.py", "0.2", "0.3", GAN | {"bigan"}),
         ("models/fixed.py", "f37072fd.pth", "f37072fe.pth", {"random", "imagenet-pretrained", "external"}),
-        ("data/tensors.py", "127.5", "128", TRAINING | {"probe"}),
-        ("seeds.py", '"little"', '"big"', TRAINING | {"probe", "report cells"}),
-        ("loop.py", "/ self.n_steps", "/ (self.n_steps + 1)", TRAINING | {"probe"}),
+        ("data/tensors.py", "127.5", "128", TRAINING | PROBING),
+        ("seeds.py", '"little"', '"big"', TRAINING | PROBING | {"report cells"}),
+        ("loop.py", "/ self.n_steps", "/ (self.n_steps + 1)", TRAINING | PROBING),
         ("data/parts.py", "SEED = 2_020", "SEED = 2_021", {"prepare parts32"}),
         ("analysis/stats.py", "import", "import sys\nimport", {"report cells"}),
         ("cli.py", "import sys\n", "import os\nimport sys\n", set()),

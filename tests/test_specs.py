@@ -7,7 +7,10 @@ from small_study import TINY, forget_configs
 
 from patchvae.config import load_study, study_names
 from patchvae.errors import ConfigError
-from patchvae.paper.published import accuracy
+from patchvae.figures.inputs import figure_cells
+from patchvae.paper.published import CellKey, accuracy
+from patchvae.registry import PROBES
+from patchvae.report.compare import compare_study
 from patchvae.specs import find_cell, load_table, parse_cell
 
 
@@ -98,6 +101,24 @@ def test_a_study_can_leave_out_rows_and_add_some(project: Path) -> None:
     assert find_cell("tiny", "table1", "random", "parts32-conv3").row.reference
 
 
+def test_a_study_can_add_columns_that_the_paper_does_not_have(project: Path) -> None:
+    further = [name for name, probe in PROBES.items() if probe.about]
+    before = load_table("tiny", "table1")
+    write(project, f"without: [imagenet-pretrained], columns: [{', '.join(further)}]")
+    table = load_table("tiny", "table1")
+    assert table.columns[: len(before.columns)] == before.columns
+    assert [column.probe for column in table.columns[3:]] == further
+    assert [bool(column.beyond) for column in table.columns] == [False] * 3 + [True] * len(further)
+    for cell in table.cells():
+        key = CellKey.parse(cell.key)
+        assert (key.dataset, key.measure) == ("parts32", cell.column.key)
+        assert parse_cell(str(cell.path)) == cell
+    shown = {cell.column.key for cell in figure_cells("tiny", "heatmap")}
+    assert shown == {column.key for column in before.columns}
+    rows = [row for row in compare_study("tiny").rows if row.key.measure in further]
+    assert {row.paper for row in rows} == {None}
+
+
 @pytest.mark.parametrize(
     ("table1", "message"),
     [
@@ -112,6 +133,10 @@ def test_a_study_can_leave_out_rows_and_add_some(project: Path) -> None:
         ("extra: [{model: patchvae, key: ../x}]", "x"),
         ("extra: [{model: patchvae, key: 'a;b'}]", "a;b"),
         ("extra: [{model: patchvae, colour: red}]", "colour"),
+        ("columns: [conv2]", r"'conv2' is not one of \['conv5-standardised', 'knn'\]"),
+        ("columns: [conv5]", "'conv5' is not one of"),
+        ("columns: [knn, knn]", "non-unique"),
+        ("columns: knn", "is not of type 'array'"),
     ],
 )  # fmt: skip
 def test_bad_rows_are_refused(project: Path, table1: str, message: str) -> None:

@@ -77,9 +77,10 @@ def _named_runs(
 
 
 def figure_cells(study_name: str, figure: str) -> list[Cell]:
-    """The cells that `ablations`, `scatter` or `heatmap` shows."""
+    """The cells that `ablations`, `scatter` or `heatmap` shows, of the paper's columns only."""
     tables = {"heatmap": ("table1",), "ablations": SWEEPS}.get(figure)
-    return [cell for cell in study_cells(study_name) if tables is None or cell.table in tables]
+    cells = (cell for cell in study_cells(study_name) if not cell.column.beyond)
+    return [cell for cell in cells if tables is None or cell.table in tables]
 
 
 def figure_runs(target: Target) -> list[Run]:

@@ -34,12 +34,12 @@ class CellKey(NamedTuple):
     @property
     def dataset(self) -> str:
         """`cifar100` of the column `cifar100-conv5`."""
-        return self.column.rsplit("-", 1)[0]
+        return self.column.partition("-")[0]
 
     @property
     def measure(self) -> str:
-        """`conv5` of the column `cifar100-conv5`, `top1` of `imagenet-top1`."""
-        return self.column.rpartition("-")[2]
+        """`conv5` of the column `cifar100-conv5`, `top1` of `imagenet-top1`; datasets have no dashes."""
+        return self.column.partition("-")[2]
 
     @classmethod
     def parse(cls, text: str) -> "CellKey":

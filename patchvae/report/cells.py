@@ -15,6 +15,7 @@ from patchvae.errors import CheckpointError, SuiteError
 from patchvae.failures import why_failed
 from patchvae.paper.published import CellKey, accuracy
 from patchvae.paper.readings import readings_of
+from patchvae.registry import PROBES
 from patchvae.results import digest_of, read_result, write_result
 from patchvae.runs import ProbeConfig
 from patchvae.sources import report_source
@@ -168,11 +169,17 @@ def read_cell(cell: Cell, root: Path = Path()) -> dict[str, Any]:
 
 
 def refuse_mixtures(found: Mapping[Path, Mapping[str, Any]]) -> None:
-    """CheckpointError naming two cells of one dataset that differ in what they must share."""
-    first: dict[str, Path] = {}
+    """CheckpointError naming two cells of one dataset that differ in what they must share.
+
+    Probes that train and those that do not are different code.
+    """
+    untrained = {name for name, probe in PROBES.items() if not probe.trained}
+    first: dict[tuple[str, str, bool], Path] = {}
     for path, document in found.items():
-        other = first.setdefault(path.stem.rpartition("-")[0], path)  # by dataset
+        dataset, _, _ = path.stem.partition("-")
         for field, what in SHARED.items():
+            apart = field == "source_digest" and document.get("probe") in untrained
+            other = first.setdefault((dataset, field, apart), path)
             if document[field] != found[other][field]:
                 raise CheckpointError(
                     f"{other} and {path} differ in their {what} ({field}):"

@@ -145,10 +145,11 @@ def table_view(study: str, name: str, rows: dict[CellKey, Row]) -> dict[str, Any
         for panel in table.panels
     ]
     columns = [
-        (DATASETS[d].title, column.label) for d in table.datasets for column in table.columns
+        (DATASETS[d].title, column.heading) for d in table.datasets for column in table.columns
     ]
     number = name.removeprefix("table")
     return {"name": name, "title": f"Table {number}", "caption": html(table.caption)} | {
+        "beyond": table.beyond,
         "panels": panels,
         "columns": columns,
     }

@@ -115,7 +115,8 @@ def _classifier(dataset: str) -> Described:
     facts = config.encoder.data
     with torch.device("meta"):
         trunk = Trunk(str(config.encoder.model["trunk"]))
-        classifier = Classifier(trunk, None, facts.size, facts.classes, hidden=config.probe.hidden)
+        hidden = config.training.hidden
+        classifier = Classifier(trunk, None, facts.size, facts.classes, hidden=hidden)
     parts = {
         "Conv1": [layer(m) for m in trunk.stage("conv1")],
         "Conv2-3": _stage(trunk, "layer1"),

@@ -21,7 +21,7 @@ def accuracy_page(context: dict[str, Any]) -> str:
 
     table = context["table"]
     headings = [
-        f"{title} {c.label}".strip() for title in context["datasets"] for c in table.columns
+        f"{title} {c.heading}".strip() for title in context["datasets"] for c in table.columns
     ]
 
     def cells(row: Any) -> list[str]:

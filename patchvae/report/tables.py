@@ -16,7 +16,9 @@ from patchvae.report.cells import read_cell, refuse_mixtures, sample_of, summari
 from patchvae.report.table_pages import accuracy_page, architecture_page
 from patchvae.report.templating import environment
 from patchvae.results import write_text
-from patchvae.specs import Cell, Row, Table, load_table
+from patchvae.specs import BEYOND, Cell, Row, Table, load_table
+
+DAGGER = r"$^\dagger$"
 
 ARCHITECTURE_TABLES = {
     "table6": "Encoders for $32 \\times 32$ images",
@@ -172,11 +174,12 @@ def _note(table: Table, documents: dict[str, dict[str, Any]], bases: set[str]) -
         if incomplete
         else ""
     )
+    beyond = f" {table.beyond}" if table.beyond else ""
     return (
         f"Study {study.name} ({study.title}), {seeds} seed{'s' if seeds > 1 else ''}:"
         f" mean ± half-width of the 95% interval ({kind})."
         f" {_protocol(table.study, table.datasets)} (pretraining + probe). {comparison}"
-        f" Bold: the highest mean of a column{close}.{missing}"
+        f" Bold: the highest mean of a column{close}.{missing}{beyond}"
     )
 
 
@@ -222,6 +225,7 @@ def _accuracy(table: Table, documents: dict[str, dict[str, Any]]) -> dict[str, s
         "entries": of,
         "columns": len(table.datasets) * len(table.columns),
         "widths": _column_groups(table),
+        "tex_headings": [c.heading.replace(BEYOND, DAGGER) for c in table.columns],
     }
     return {
         "tex": _render("accuracy.tex.j2", context),
@@ -250,6 +254,7 @@ def _csv(table: Table, documents: dict[str, dict[str, Any]]) -> str:
             | {"mean": document["mean"], "sd": document["sd"], "low": low, "high": high}
             | {"paper": document["paper"], "values": " ".join(map(str, document["values"]))}
             | {"our_readings": " ".join(_by_number(_our_readings(cell)))}
+            | {"beyond_the_paper": cell.column.beyond}
         )
     return str(pd.DataFrame(records).to_csv(index=False, lineterminator="\n"))
 
@@ -287,7 +292,7 @@ def latex(text: str) -> str:
     """Text with LaTeX's special characters escaped."""
     for character in "&%$#_{}":
         text = text.replace(character, f"\\{character}")
-    return text.replace("±", r"$\pm$")
+    return text.replace("±", r"$\pm$").replace(BEYOND, DAGGER)
 
 
 def _render(template: str, context: dict[str, Any]) -> str:

@@ -9,9 +9,12 @@ from typing import Any
 from patchvae.config import read_yaml
 from patchvae.registry import lookup
 from patchvae.report.work import pretrain_images, probe_images
-from patchvae.runs import PretrainConfig, ProbeConfig
+from patchvae.runs import NeighbourSettings, PretrainConfig, ProbeConfig
 
 CACHE_BYTES = 64 << 30  # as in patchvae.probe, which is slow to import
+# distances in the time in which the classifier judges an image: one product of D features in float64,
+# which takes twice as long as in float32, to 512 (protocol's probe.hidden) in float32
+PAIRS = 256
 SLOW, TYPICAL, FAST = range(3)
 # channels and stride of what a frozen stage hands on (the trunk's layers are the same in both sizes)
 OUTPUTS = {"conv1": (64, 4), "conv3": (64, 4), "conv5": (128, 8)}
@@ -25,7 +28,7 @@ class Device:
     """One device; `match` is how results name it, `measured` is false for rates computed from others.
 
     Rates are the slowest, the median and the fastest of `n` timings, in images a second, by image size
-    and then by model (`pretrain`) or probe.
+    and then by model (`pretrain`) or by the last frozen stage, `scratch` where there is none.
     """
 
     name: str
@@ -69,19 +72,20 @@ class Device:
         )
 
     def _probe(self, config: ProbeConfig, which: int) -> float | None:
-        size = config.encoder.data.size
+        size, stage = config.encoder.data.size, config.frozen or "scratch"
         rates = [
-            table.get(size, {}).get(config.name)
-            for table in (self.prefix, self.train, self.evaluate)
+            table.get(size, {}).get(stage) for table in (self.prefix, self.train, self.evaluate)
         ]
         if None in rates:
             return None
         frozen, train, evaluate = (1 / rate[which] for rate in rates if rate is not None)
         n, n_test = probe_images(config)
-        epochs = config.probe.epochs
+        if isinstance(config.probe, NeighbourSettings):
+            return (n + n_test) * frozen + n * n_test * evaluate / PAIRS
+        epochs = config.training.epochs
         trained, evaluated = epochs * n, (epochs + 1) * n_test
         seen = (
-            n * (2 if config.probe.flip else 1) + n_test
+            n * (2 if config.training.flip else 1) + n_test
         )  # by the frozen stages, once, when cached
         if not cached(config):
             seen = trained + evaluated
@@ -94,7 +98,7 @@ def cached(config: ProbeConfig) -> bool:
         return False
     channels, stride = OUTPUTS[config.frozen]
     floats = channels * (config.encoder.data.size // stride) ** 2
-    images = probe_images(config)[0] * (2 if config.probe.flip else 1)
+    images = probe_images(config)[0] * (2 if config.training.flip else 1)
     return 4 * floats * images <= CACHE_BYTES
 
 

@@ -2,7 +2,7 @@
 
 from patchvae.failures import Config
 from patchvae.registry import DATASETS
-from patchvae.runs import PretrainConfig, ProbeConfig
+from patchvae.runs import NeighbourSettings, PretrainConfig, ProbeConfig
 
 
 def pretrain_images(config: PretrainConfig) -> int:
@@ -22,6 +22,8 @@ def probe_images(config: ProbeConfig) -> tuple[int, int]:
 def steps(config: Config) -> int:
     """Optimiser steps of the whole training; 0 where nothing is trained."""
     if isinstance(config, ProbeConfig):
+        if isinstance(config.probe, NeighbourSettings):
+            return 0
         return config.probe.epochs * (probe_images(config)[0] // config.probe.batch_size)
     if config.pretrain is None:
         return 0

@@ -10,7 +10,13 @@ from made_results import study_in, write_probes
 from scipy import stats
 
 from patchvae.errors import CheckpointError
-from patchvae.report.cells import read_cell, sample_of, summarise, write_cell
+from patchvae.report.cells import (
+    read_cell,
+    refuse_mixtures,
+    sample_of,
+    summarise,
+    write_cell,
+)
 from patchvae.results import read_result, write_result
 from patchvae.specs import parse_cell
 
@@ -135,3 +141,19 @@ def test_a_cell_of_an_edited_study_is_stale(tmp_path):
         read_cell(parse_cell(CELL))
     with pytest.raises(CheckpointError, match="another configuration"):
         write_cell(parse_cell(CELL))
+
+
+def test_neighbours_are_other_code_than_what_is_trained_on_the_same_images():
+    def made(probe, **changes):
+        shared = {"data_digest": "images", "n_test": 10, "source_digest": "training"}
+        return Path(f"cells/parts32-{probe}.json"), {**shared, "probe": probe, **changes}
+
+    trained = [made("conv5"), made("conv5-standardised")]
+    refuse_mixtures(dict([*trained, made("knn", source_digest="voting")]))
+    for wrong in (
+        made("conv5-standardised", source_digest="older"),
+        made("knn", data_digest="others"),
+        made("knn", n_test=9),
+    ):
+        with pytest.raises(CheckpointError, match="differ in their"):
+            refuse_mixtures(dict([*trained, wrong]))

@@ -62,6 +62,14 @@ def test_throughput_by_hand(mini):
     assert TOY.seconds(config)[1] == pytest.approx(1 + 1 + 1 + 2)
 
 
+def test_further_probes_take_what_conv5_and_the_distances_take(mini):
+    config = mini_cell().probes()[0]
+    standardised, knn = (resolve_probe(config.run, n) for n in ("conv5-standardised", "knn"))
+    assert TOY.seconds(standardised) == TOY.seconds(config)
+    # 80 + 40 images at 200 a second; 80 x 40 distances, 256 of them like one image judged, at 100 a second
+    assert TOY.seconds(knn)[1] == pytest.approx(1 + 120 / 200 + 3200 / 256 / 100)
+
+
 def test_unknown_rates_give_no_seconds(mini):
     config = mini_cell().probes()[0]
     assert TOY.seconds(resolve_probe(config.run, "conv3")) is None
@@ -93,7 +101,7 @@ def test_every_model_and_probe_was_measured_on_the_cpu():
     for size in (32, 64):
         assert cpu.pretrain[size].keys() == trained
         for table in (cpu.prefix, cpu.train, cpu.evaluate):
-            assert table[size].keys() == set(PROBES)
+            assert table[size].keys() == {p.frozen or "scratch" for p in PROBES.values()}
             assert all(low <= middle <= high for low, middle, high in table[size].values())
 
 

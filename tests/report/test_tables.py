@@ -180,6 +180,73 @@ def test_a_table_that_does_not_compile_is_reported(paper, monkeypatch):
         path.write_text(good)
 
 
+@pytest.fixture
+def further(tmp_path, monkeypatch):
+    """Tables 1 and 4 of the demo with further columns, in which every cell has a number of its own."""
+    monkeypatch.chdir(tmp_path)
+    first, last = "datasets: [parts32, parts64]", "table4: {datasets: [parts32]}"
+    study_in(tmp_path, {"demo.yaml": (first, f"{first}\n    columns: [conv5-standardised, knn]")})
+    study = Path("config/demo.yaml")
+    study.write_text(study.read_text().replace(last, last.replace("]}", "], columns: [knn]}")))
+    numbers = {}
+    for table in ("table1", "table4"):
+
+        def score(cell, seed):
+            return numbers.setdefault(
+                (cell.dataset, cell.probes()[0].folder), 10 + len(numbers) / 8
+            )
+
+        write_probes("demo", table, score, n_test=800)
+        for cell in load_table("demo", table).cells():
+            write_cell(cell)
+        write_table("demo", table)
+    return tmp_path / "tables" / "demo"
+
+
+def test_further_columns_are_marked_and_explained_in_every_format(further):
+    note = (
+        "Beyond the paper: Conv5 std.{0} is Conv5 with each feature standardised over the training"
+    )
+    note += " images; kNN{0} is a vote of the k training images with the nearest Conv5 features"
+    tex, md, html = ((further / f"table1.{s}").read_text() for s in ("tex", "md", "html"))
+    assert note.format(r"$^\dagger$") in tex
+    assert note.format("†") in md
+    assert note.format("†") in html
+    assert 2 * r" & Conv1 & Conv3 & Conv5 & Conv5 std.$^\dagger$ & kNN$^\dagger$" in tex
+    assert "| Parts-64 Conv5 | Parts-64 Conv5 std.† | Parts-64 kNN† |" in md
+    assert '<th scope="col">Parts-32 kNN†</th>' in html
+    frame = pd.read_csv(further / "table1.csv")
+    marked = frame[frame["beyond_the_paper"].notna()]
+    assert set(marked["probe"]) == {"conv5-standardised", "knn"}
+    assert len(marked) == len(frame) * 2 // 5
+    assert marked["paper"].isna().all()
+    assert set(frame["dataset"]) == {"parts32", "parts64"}
+
+
+def test_a_further_column_has_its_own_numbers_and_no_other_table_a_mark(further):
+    frame = pd.read_csv(further / "table4.csv").set_index(["row", "probe"])["mean"]
+    line = next(
+        x for x in (further / "table4.md").read_text().splitlines() if x.startswith("| 0.05")
+    )
+    shown = [float(text.split("±")[0].strip("* ")) for text in line.split("|")[2:-1]]
+    expected = [frame["prior_vis=0.05", probe] for probe in ("conv5", "knn")]
+    assert shown == pytest.approx(expected, abs=0.006)
+    assert shown[0] != shown[1]
+    write_probes("demo", "table5", lambda cell, seed: 20.0)
+    for cell in load_table("demo", "table5").cells():
+        write_cell(cell)
+    write_table("demo", "table5")
+    assert "eyond the paper" not in (further / "table5.md").read_text()
+
+
+@needs_latex
+def test_further_columns_compile(further, monkeypatch):
+    monkeypatch.setattr(document, "table_names", lambda study: ["table1", "table4"])
+    pdf = document.write_document("demo")
+    text = subprocess.run(["pdftotext", "-layout", pdf, "-"], capture_output=True, text=True).stdout
+    assert "kNN†" in text.replace(" ", "")
+
+
 @pytest.mark.parametrize(
     ("text", "target"),
     [

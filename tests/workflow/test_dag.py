@@ -84,6 +84,24 @@ def test_an_edit_reruns_what_it_concerns(edited, path, old, new, planned):
     assert edited.planned(*TINY) == planned
 
 
+def test_further_columns_plan_and_make_exactly_their_probes(edited):
+    edited.edit(
+        "config/tiny.yaml",
+        "table5: {datasets: [parts32]}",
+        "table5: {datasets: [parts32], columns: [conv5-standardised, knn]}",
+    )
+    # 3 rows x 2 probes of encoders that are there
+    assert edited.planned(*TINY) == {"probe": 6, "cell": 6, "table": 1}
+    done = edited.snakemake(TINY[1])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert edited.planned(*TINY) == {}
+    cells = (edited.folder / "results/tiny/cells/table5/beta_vis=0.3").iterdir()
+    assert {path.stem for path in cells} == {
+        f"parts32-{probe}" for probe in ("conv5", "conv5-standardised", "knn")
+    }
+    assert "Parts-32 kNN†" in (edited.folder / "tables/tiny/table5.md").read_text()
+
+
 def test_gpus_per_run_are_asked_for_and_rerun_nothing(edited):
     edited.edit("config/tiny.yaml", "test: 100}", "test: 100, gpus_per_run: 2}")
     assert edited.planned(*TINY) == {}

@@ -107,7 +107,7 @@ wildcard_constraints:
     model=r"[a-z0-9-]+",
     variant=r"[A-Za-z0-9.-]+",
     seed=r"0|[1-9][0-9]*",
-    probe=r"[a-z0-9]+",
+    probe=r"[a-z0-9-]+",
     table=r"table[1-5]",
     row=r"[A-Za-z0-9_.=,+-]+",
     column=r"[a-z0-9]+-[A-Za-z0-9-]+",

@@ -19,7 +19,7 @@ rule probe:
         runtime=lambda w, attempt: 240 * attempt,
     params:
         config=lambda w: probe_of(w).digest,
-        source=lambda w: sources.probe_source(),
+        source=clear(lambda w: sources.probe_source(w.probe)),
         folder=subpath(input[0], ancestor=2),
     shell:
         "exec python -m patchvae probe {params.folder:q} {wildcards.probe} --expect {params.config}"
