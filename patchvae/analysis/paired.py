@@ -4,17 +4,19 @@ A contrast sum_c w_c accuracy_c has for seed k and image i the value
 
     D[k, i] = 100 sum_c w_c correct_c[k, i] = mu + a_k + b_i + e_ki        k < K, i < n
 
-with variances of the seeds' means v_s, of the images' means v_i and of the rest v_e, all unbiased. The
-mean of D scatters as sigma_s^2 / K + sigma_i^2 / n + sigma_e^2 / (K n), where v_s estimates
-sigma_s^2 + sigma_e^2 / n and v_i estimates sigma_i^2 + sigma_e^2 / K. Resampling seeds and images of D as
-it is would count e three times (Owen, The pigeonhole bootstrap, 2007), and e is the largest part where
-two trainings differ in single images; so a, b and e are first rescaled to their estimated variances
-(Carpenter, Goldstein and Rasbash, 2003). The bootstrap's error is then, in expectation,
+with variances of the seeds' means v_s, of the images' means v_i and of the rest v_e, all unbiased.
+The mean of D scatters as sigma_s^2 / K + sigma_i^2 / n + sigma_e^2 / (K n), where v_s estimates
+sigma_s^2 + sigma_e^2 / n and v_i estimates sigma_i^2 + sigma_e^2 / K. Resampling seeds and images
+of D as it is would count e three times (Owen, The pigeonhole bootstrap, 2007), and e is the
+largest part where two trainings differ in single images; so a, b and e are first rescaled to their
+estimated variances (Carpenter, Goldstein and Rasbash, 2003). The bootstrap's error is then, in
+expectation,
 
     error^2 = max(v_s, v_e / n) / K + max(v_i - v_e / K, 0) / n
 
-With three or five seeds the percentiles of a bootstrap are too narrow: intervals are Student's t, with
-Satterthwaite's degrees of freedom from these two parts. benchmarks/inference.py measures the coverage.
+With three or five seeds the percentiles of a bootstrap are too narrow: intervals are Student's t,
+with Satterthwaite's degrees of freedom from these two parts. benchmarks/inference.py measures the
+coverage.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,9 +37,10 @@ DECIMALS = 9  # of a point: weights such as 1/3 cancel exactly
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One cell: accuracies in percent by seed and, where predictions are at hand, which test images are right.
+    """One cell: accuracies in percent by seed and, with predictions, which test images are right.
 
-    `correct` is bool (n,) by seed, the images in the order of the prepared test set; empty without predictions.
+    `correct` is bool (n,) by seed, the images in the order of the prepared test set; empty without
+    predictions.
     """
 
     values: Mapping[int, float]
@@ -60,7 +63,8 @@ class Estimate:
     """A linear contrast of cells in points, paired by seed and test image.
 
     `basis` says what the standard error covers: seeds and images, images (one seed), or seeds (no
-    predictions). `seed_error` is the plain s / sqrt(K) over the seeds' differences, None for one seed.
+    predictions). `seed_error` is the plain s / sqrt(K) over the seeds' differences, None for one
+    seed.
     """
 
     difference: float
@@ -87,7 +91,7 @@ class Estimate:
         return self.p(null) < 1 - level
 
     def p(self, null: float = 0.0) -> float:
-        """Two-sided p of the hypothesis that the contrast is `null`; 1 or 0 where nothing scatters."""
+        """Two-sided p of the contrast being `null`; 1 or 0 where nothing scatters."""
         return min(1.0, 2 * min(self.p_above(null), self.p_below(null)))
 
     def p_above(self, null: float = 0.0) -> float:
@@ -110,9 +114,10 @@ class Estimate:
 def contrast(terms: Sequence[tuple[float, Sample]]) -> Estimate | None:
     """sum_c w_c accuracy_c over the seeds that all terms share, with its standard error.
 
-    A difference of two rows is [(1, a), (-1, b)], their mean over losses has weights 1/4, a slope over a
-    sweep has the centred values over their sum of squares, and one cell is [(1, a)]. None without a
-    common seed, or with one seed and no predictions. ValueError when the terms have other test sets.
+    A difference of two rows is [(1, a), (-1, b)], their mean over losses has weights 1/4, a slope
+    over a sweep has the centred values over their sum of squares, and one cell is [(1, a)]. None
+    without a common seed, or with one seed and no predictions. ValueError when the terms have
+    other test sets.
     """
     shared = set.intersection(*(set(sample.values) for _, sample in terms))
     seeds = sorted(shared)
@@ -127,10 +132,10 @@ def contrast(terms: Sequence[tuple[float, Sample]]) -> Estimate | None:
 
 
 def cell_interval(sample: Sample, n_test: int) -> tuple[Interval, str]:
-    """The 95 % interval of a cell's mean in percent, and its kind: over seeds and images, or Wilson's.
+    """The 95 % interval of a cell's mean in percent, and its kind: over both, or Wilson's.
 
-    Wilson's over test images is for one seed. Without predictions p(1 - p) / n stands for the images' part:
-    an upper bound, since some of it is in the scatter of the seeds too.
+    Wilson's over test images is for one seed. Without predictions p(1 - p) / n stands for the
+    images' part: an upper bound, since some of it is in the scatter of the seeds too.
     """
     values, K = np.array(list(sample.values.values())), len(sample.values)
     m = float(values.mean())
@@ -147,7 +152,7 @@ def cell_interval(sample: Sample, n_test: int) -> tuple[Interval, str]:
 
 
 def _satterthwaite(*parts: tuple[float, float]) -> float:
-    """Degrees of freedom of a sum of independent variances, each given with its own; 1 if all are 0."""
+    """Degrees of freedom of a sum of independent variances, each with its own; 1 if all are 0."""
     spread = sum(variance**2 / df for variance, df in parts if variance)
     return sum(variance for variance, _ in parts) ** 2 / spread if spread else 1.0
 
@@ -208,7 +213,7 @@ def _over_both(terms: Sequence[tuple[float, Sample]], seeds: Sequence[int]) -> E
 
 
 def _bootstrap_error(parts: _Parts, X: np.ndarray) -> float:
-    """Standard deviation of the mean over resampled seeds and images; X (R, K) has the images resampled."""
+    """Standard deviation of the mean over seeds and images resampled; X (R, K): only images."""
     K, n, mu = len(parts.d), parts.n, parts.d.mean()
     a = parts.d - mu  # (K,)
     b = X.mean(1) - mu  # (R,)

@@ -40,7 +40,7 @@ def probe_metrics(config: ProbeConfig) -> dict[str, Any]:
 
 
 def _correct(config: ProbeConfig, metric: str) -> np.ndarray:
-    """Which test images are right by a metric, bool (n,), from the predictions beside `probe_metrics`."""
+    """Which test images are right by a metric, bool (n,): `probe_metrics` checked the file."""
     with np.load(config.folder / paths.PREDICTIONS) as predictions:
         right: np.ndarray = predictions[metric.replace("top", "correct")]
     return right
@@ -57,7 +57,7 @@ def _unpack(text: str, n_test: int) -> np.ndarray:
 
 
 def sample_of(document: Mapping[str, Any]) -> Sample:
-    """A cell's accuracies and correctness by seed; without the latter where its file has no predictions."""
+    """A cell's accuracies and correctness by seed; the latter empty where its file has none."""
     seeds = document["seeds"]
     correct = [_unpack(text, document["n_test"]) for text in document.get("correct", ())]
     return Sample(

@@ -17,7 +17,7 @@ def sample(right: np.ndarray) -> Sample:
 
 
 def pair(seed: int, K: int, n: int, own: float = 0.15, scatter: float = 0.02) -> list[Sample]:
-    """Two rows of equal expectation: images of varied difficulty, effects of row and image, and of seeds.
+    """Two rows of equal expectation: difficult images, effects of row and image, and of seeds.
 
     A single answer is drawn from its probability, which is the interaction of seed and image.
     """
@@ -190,7 +190,7 @@ def test_a_cell_of_one_seed_has_wilsons_interval() -> None:
 
 
 def test_a_cell_without_predictions_has_both_variances() -> None:
-    """Seeds that agree by chance leave the error of the test set; few images leave that of the seeds."""
+    """Seeds that agree by chance leave the test set's error; many images leave that of the seeds."""
     close = Sample({0: 84.43, 1: 84.435, 2: 84.425}, {})
     (low, high), kind = cell_interval(close, 10_000)
     assert kind == "seeds and images"

@@ -12,10 +12,11 @@ import pandas as pd
 import pytest
 from made_results import near_paper, study_in, write_probes
 
+from patchvae.analysis.paired import contrast
 from patchvae.errors import CheckpointError, ConfigError, SuiteError
 from patchvae.paper.published import accuracy, parameters
 from patchvae.report import document
-from patchvae.report.cells import write_cell
+from patchvae.report.cells import read_cell, sample_of, write_cell
 from patchvae.report.tables import ARCHITECTURE_TABLES, parse_target, write_table
 from patchvae.results import read_result, write_result
 from patchvae.specs import load_table
@@ -77,6 +78,24 @@ def test_the_best_of_each_column_is_bold_and_references_are_not(paper):
     assert bold[4] == {"PatchVAE + $L_w$", "PatchVAE-GAN + $L_w$"}  # both 21.87
     assert bold[5] == {"PatchVAE-GAN + $L_w$"}
     assert all(bold)
+
+
+def test_rows_that_the_best_does_not_beat_are_underlined(paper):
+    cells = [c for c in load_table("paper", "table1").cells() if c.column_key == "indoor67-conv5"]
+    lines = (paper / "tables" / "table1.md").read_text().splitlines()
+    entries = [line.split("|")[7] for line in lines if line.startswith("| ")][1:]
+    assert len(entries) == len(cells) == 10
+    samples = {cell.row.key: sample_of(read_cell(cell)) for cell in cells}
+    best = samples["patchvae-gan-lw"]  # 16.42 in the paper, the next 15.45
+    for cell, entry in zip(cells, entries, strict=True):
+        estimate = contrast([(1, best), (-1, samples[cell.row.key])])
+        low, high = estimate.interval()
+        close = low <= 0 <= high and estimate.difference != 0 and not cell.row.reference
+        assert ("<u>" in entry) == close, cell.key
+    assert sum("<u>" in line for line in lines) > 3
+    assert "<u>" not in lines[-1]  # ImageNet pretrained, a reference
+    assert "underlined: not distinguishable" in lines[0]
+    assert "over seeds and images" in lines[0]
 
 
 def test_rows_are_marked_with_our_readings(paper):
