@@ -41,7 +41,8 @@ def blocks(study: str) -> dict[str, str]:
     """Every block by name, as Markdown."""
     comparison = compare_study(study, root=PUBLISHED)
     found = {
-        name: table_texts(study, name, root=PUBLISHED)["md"] for name in load_study(study).tables
+        name: table_texts(study, name, partial=True, root=PUBLISHED)["md"]
+        for name in load_study(study).tables
     }
     found["claims"] = render("claims.md.j2", comparison)
     restated = compare_study(study, RESTATED, root=PUBLISHED)

@@ -2,11 +2,6 @@
 
 A part of a claim expands to contrasts, linear combinations of cells that share seeds and test images.
 Each is judged by its paired estimate, and a part by what its contrasts say together.
-
-An estimate over seeds and images has Satterthwaite's degrees of freedom, which are too many where a few seeds
-lie close by luck: with three seeds a p of 0.001 then comes up in 11 of 1,000 studies without a difference. The
-plain paired t over seeds is right there and leaves out the images elsewhere. Both have to agree, so p is the
-larger one: at most 1.2 times too small for p up to 0.05, whichever scatters more (docs/comparison.md).
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -15,7 +10,7 @@ from math import log2
 from statistics import fmean
 
 from patchvae.analysis.paired import Estimate, Sample, contrast
-from patchvae.analysis.stats import Interval, holm, margin
+from patchvae.analysis.stats import holm, margin
 from patchvae.paper.claims import (
     ABOVE,
     AT_MOST,
@@ -59,29 +54,11 @@ class Contrast:
     estimate: Estimate | None = None
 
     @property
-    def estimates(self) -> list[Estimate]:
-        """Over seeds and images, and the paired t over seeds alone; with one seed, only the first."""
-        if self.estimate is None:
-            return []
-        return [self.estimate, *([self.estimate.paired_t] if self.estimate.paired_t else [])]
-
-    @property
-    def interval(self) -> Interval:
-        """The outer ends of the estimates' 95 % intervals."""
-        ends = [estimate.interval() for estimate in self.estimates]
-        return min(low for low, _ in ends), max(high for _, high in ends)
-
-    @property
     def evidence(self) -> Evidence | None:
-        """The larger p values of both estimates; None without one."""
-        found = [self._evidence(estimate) for estimate in self.estimates]
-        if not found:
-            return None
-        return Evidence(max(e.support for e in found), max(e.against for e in found))
-
-    def _evidence(self, found: Estimate) -> Evidence:
         """Two-sided p values against the threshold; within a threshold, two one-sided tests."""
-        by = self.by or 0.0
+        if self.estimate is None:
+            return None
+        found, by = self.estimate, self.by or 0.0
         above, below = min(1.0, 2 * found.p_above(by)), min(1.0, 2 * found.p_below(by))
         test = PREDICATES[self.part.predicate].test
         if test == ABOVE:

@@ -2,7 +2,7 @@
 
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -82,14 +82,16 @@ def _agree(cell: Cell, found: list[dict[str, Any]], key: str) -> str:
     return str(values.pop())
 
 
-def summarise(cell: Cell, partial: bool = False) -> dict[str, Any]:
-    """The content of a cell's file from its probes, in percent; fields as in docs/results.md.
+def summarise(
+    cell: Cell, partial: bool = False, probes: Sequence[ProbeConfig] | None = None
+) -> dict[str, Any]:
+    """The content of a cell's file from its probes, or some of them; fields as in docs/results.md.
 
     With `partial` a seed without a whole result does not raise: it is listed under `failed` when its job
     failed, and is in neither list when it was not run.
     """
     found, failed = [], []
-    for config in cell.probes():
+    for config in cell.probes() if probes is None else probes:
         try:
             metrics = probe_metrics(config)
             own = {"seed": config.run.seed, "path": str(config.folder)}

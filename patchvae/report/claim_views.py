@@ -58,7 +58,7 @@ def contrast_records(judged: Judged) -> list[dict[str, str]]:
 def _record(contrast: Contrast) -> dict[str, str]:
     estimate = contrast.estimate
     assert estimate is not None  # of those tested
-    low, high = contrast.interval
+    low, high = estimate.interval()
     plain = replace(contrast, estimate=estimate.paired_t) if estimate.paired_t else None
     return {
         "claim": contrast.part.id,

@@ -16,6 +16,7 @@ from patchvae.report.cells import read_cell, refuse_mixtures, sample_of, summari
 from patchvae.report.table_pages import accuracy_page, architecture_page
 from patchvae.report.templating import environment
 from patchvae.results import write_text
+from patchvae.runs import ProbeConfig
 from patchvae.specs import BEYOND, Cell, Row, Table, load_table
 
 DAGGER = r"$^\dagger$"
@@ -71,15 +72,16 @@ def table_texts(
 
 
 def _documents(table: Table, partial: bool, root: Path) -> dict[str, dict[str, Any]]:
-    """The cells' contents by key; a partial table takes what its probes have."""
-    found = {}
+    """The cells' contents by key; a partial table takes what its probes have, which are here only."""
+    found: dict[str, dict[str, Any]] = {}
+    probes: list[ProbeConfig] | None = None if root == Path() else []
     for cell in table.cells():
         try:
             found[cell.key] = read_cell(cell, root)
         except SuiteError:
             if not partial:
                 raise
-            found[cell.key] = summarise(cell, partial=True)
+            found[cell.key] = summarise(cell, True, probes)
     numbers = {c.path: found[c.key] for c in table.cells() if found[c.key]["values"]}
     refuse_mixtures(numbers)
     return found
