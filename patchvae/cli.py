@@ -286,6 +286,14 @@ def readings(markdown: bool) -> None:
 
 
 @cli.command()
+def differences() -> None:
+    """Print docs/differences.md: the authors' release against the paper, and our own choices."""
+    from patchvae.report.differences import render_markdown
+
+    click.echo(render_markdown(), nl=False)
+
+
+@cli.command()
 @click.option("--markdown", is_flag=True, help="with every cell behind each statement")
 @click.option("--claims", type=click.Path(path_type=Path), help="a file of other claims")
 def audit(markdown: bool, claims: Path | None) -> None:

@@ -34,6 +34,7 @@ class Entry:
     reading: str | None = None
     released: Scalar | None = None
     by_dataset: Mapping[str, Scalar] = field(default_factory=dict)
+    for_source: str | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,9 @@ class Study:
                 return Value(layer[section][name], f"study {self.name}")
         if PROTOCOLS[self.follows] and entry.released is not None:
             return Value(entry.released, "release")
-        return Value(entry.by_dataset.get(dataset, entry.value), entry.source)
+        if dataset in entry.by_dataset:
+            return Value(entry.by_dataset[dataset], entry.for_source or entry.source)
+        return Value(entry.value, entry.source)
 
     def section(self, section: str, dataset: str) -> dict[str, Scalar]:
         """Every value of one section for a dataset."""

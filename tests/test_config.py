@@ -232,6 +232,8 @@ def test_values_by_data_set_are_the_papers(in_repo: Path) -> None:
     assert [at("probe.flip", d) for d in ("cifar100", "places205")] == [False, True]
     assert [at("model.num_parts", d) for d in ("cifar100", "imagenet")] == [16, 64]
     assert [at("model.part_dim", d) for d in ("indoor67", "imagenet")] == [6, 16]
+    assert study.value("model.num_parts", "imagenet").source == "release"
+    assert study.value("model.num_parts", "cifar100").source == "paper"
     assert [at("model.trunk", d) for d in ("indoor67", "imagenet")] == ["resnet9", "resnet18"]
     assert variant_of(study, "imagenet", "patchvae", {}) == ("N64-d16-prior0.015625-bvis0.6-bapp1")
 

@@ -121,6 +121,24 @@ def test_pixel_weights_repeat_each_patch_and_sum_to_the_number_of_pixels() -> No
 def test_a_constant_image_has_uniform_weights(value: float) -> None:
     x = torch.full((2, 3, 32, 32), value)
     assert torch.equal(losses.patch_weights(x), torch.ones(2, 1, 4, 4))
+    assert torch.equal(losses.patch_weights(x, 8, "each"), torch.ones(2, 3, 4, 4))
+
+
+def test_a_channel_may_have_weights_of_its_own() -> None:
+    x = noise(2, 3, 32, 32)
+    weights = losses.patch_weights(x, channels="each")
+    for channel in range(3):
+        alone = losses.patch_weights(x[:, [channel]])
+        torch.testing.assert_close(weights[:, [channel]], alone)
+
+
+def test_laplacian_of_eight_neighbours_is_the_written_kernel() -> None:
+    x = noise(2, 3, 16, 24)
+    kernel = torch.ones(3, 3, dtype=torch.float64)
+    kernel[1, 1] = -8
+    padded = F.pad(x, (1, 1, 1, 1), mode="replicate")
+    by_channel = F.conv2d(padded, kernel.expand(3, 1, 3, 3), groups=3)
+    torch.testing.assert_close(losses.laplacian(x, 8), by_channel.abs())
 
 
 def test_one_constant_image_leaves_the_others_of_its_batch_alone() -> None:

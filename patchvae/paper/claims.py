@@ -1,7 +1,7 @@
 """The language of claims: parts, predicates and cell templates, read from YAML (docs/claims.md)."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -155,38 +155,45 @@ class Universe:
 
     cells: frozenset[CellKey]
 
-    def rows(self, table: str) -> set[str]:
-        rows = {key.row for key in self._known if key.table == table}
-        return rows | set(MODELS) if rows & set(MODELS) else rows
-
-    def measures(self, table: str) -> set[str]:
-        return {key.measure for key in self._known if key.table == table}
-
-    def datasets(self) -> set[str]:
-        return set(DATASETS) | {key.dataset for key in self.cells}
-
     def has_column(self, key: CellKey) -> bool:
         return (key.table, key.column) in self._columns
 
     def check(self, key: CellKey, where: str) -> None:
         """ConfigError unless the table, row, dataset and measure of `key` are known."""
-        tables = {other.table for other in self._known}
-        known("table", key.table, tables, where)
-        known("row", key.row, self.rows(key.table), where)
-        known("dataset", key.dataset, self.datasets(), where)
-        known("measure", key.measure, self.measures(key.table), where)
+        known("table", key.table, self._rows, where)
+        known("row", key.row, self._rows[key.table], where)
+        known("dataset", key.dataset, self._datasets, where)
+        known("measure", key.measure, self._measures[key.table], where)
 
     def matching(self, pattern: str, where: str) -> list[tuple[str, bool]]:
         """Datasets that a name or pattern stands for, each with whether a pattern chose it."""
-        datasets = [*DATASETS, *sorted(self.datasets() - set(DATASETS))]
+        datasets = [*DATASETS, *sorted(self._datasets - set(DATASETS))]
         matches = [name for name in datasets if fnmatchcase(name, pattern)]
         if not matches:
             known("dataset", pattern, datasets, where)
         return [(name, name != pattern) for name in matches]
 
     @cached_property
-    def _known(self) -> frozenset[CellKey]:
-        return self.cells | accuracy().keys()
+    def _rows(self) -> dict[str, set[str]]:
+        """By table; one that has models for rows may have any model."""
+        rows: dict[str, set[str]] = {}
+        for key in self.cells | accuracy().keys():
+            rows.setdefault(key.table, set()).add(key.row)
+        return {
+            table: names | set(MODELS) if names & set(MODELS) else names
+            for table, names in rows.items()
+        }
+
+    @cached_property
+    def _measures(self) -> dict[str, set[str]]:
+        measures: dict[str, set[str]] = {}
+        for key in self.cells | accuracy().keys():
+            measures.setdefault(key.table, set()).add(key.measure)
+        return measures
+
+    @cached_property
+    def _datasets(self) -> set[str]:
+        return set(DATASETS) | {key.dataset for key in self.cells}
 
     @cached_property
     def _columns(self) -> set[tuple[str, str]]:
@@ -246,13 +253,11 @@ def _check_variables(part: Part) -> None:
         known(name, value, allowed, where)
 
 
-def known(kind: str, name: str, choices: Iterable[str], where: str) -> None:
+def known(kind: str, name: str, choices: Collection[str], where: str) -> None:
     """ConfigError, naming the choices, unless `name` is one of them."""
-    choices = sorted(choices)
     if name not in choices:
-        raise ConfigError(
-            f"{where}: unknown {kind} '{name}': choose one of {', '.join(choices) or '(none)'}"
-        )
+        listed = ", ".join(sorted(choices)) or "(none)"
+        raise ConfigError(f"{where}: unknown {kind} '{name}': choose one of {listed}")
 
 
 def _validate(document: Any, source: str) -> None:

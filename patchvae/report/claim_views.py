@@ -82,18 +82,18 @@ def probability(p: float) -> str:
 
 
 def show(claims: tuple[Judged, ...], console: "Console") -> None:
-    """The parts on a terminal, each with the contrast that decides; the files have all."""
+    """The parts on a terminal, each with the contrast that decides; the files name and list all."""
     from rich.table import Table
 
     headings = [PART[name] for name in PART if name != "where"]
-    table = Table(*headings, title="The paper's claims on our numbers")
+    table = Table(*headings, "deciding contrast", title="The paper's claims on our numbers")
     for judged in claims:
         record = part_record(judged)
         del record["where"]
-        table.add_row(*record.values(), style=STYLES.get(judged.word, ""))
-        if judged.decisive is not None:
-            found = _record(judged.decisive)
-            of = "decided by" if judged.word == CONTRADICTED else "weakest:"
-            line = f"  {found['difference']} ({found['interval']}), {found['covers']}"
-            table.add_row("", f"{line}; {of} {found['contrast']}", style="dim")
+        found = _record(judged.decisive) if judged.decisive else None
+        decisive = f"{found['difference']} ({found['interval']})" if found else ""
+        table.add_row(*record.values(), decisive, style=STYLES.get(judged.word, ""))
     console.print(table)
+    covered = {record["covers"] for judged in claims for record in contrast_records(judged)}
+    if covered:
+        console.print(f"Intervals cover {'; '.join(sorted(covered))}.")

@@ -28,7 +28,8 @@ def show(value: Scalar) -> str:
 
 def values_of(entry: Entry) -> str:
     """The value, and those of datasets that have their own."""
-    others = [f"{show(v)} ({DATASETS[name].title})" for name, v in entry.by_dataset.items()]
+    by = f", {entry.for_source}" if entry.for_source else ""
+    others = [f"{show(v)} ({DATASETS[name].title}{by})" for name, v in entry.by_dataset.items()]
     return "; ".join([f"**{show(entry.value)}**", *others])
 
 

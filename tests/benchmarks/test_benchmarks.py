@@ -15,6 +15,7 @@ SCRIPTS = {
     "probing.py": (("conv3", "--images", "1500", "--alone", *SHORT), r"conv3 fill .* s for 50,000"),
     "streaming.py": (("--sizes", "64", "--images", "300", *SHORT), r"64 x 64 read, cold .*MB/s"),
     "inference.py": (("--studies", "20"), r"all alike +5 +\d+\.\d % "),
+    "false_claims.py": (("--studies", "3"), r"seeds +5 +seeds and images +\d+\.\d\d % "),
     "startup.py": (("--rounds", "1"), r"snakemake, a job more +-?0\.\d"),
 }
 

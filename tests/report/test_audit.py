@@ -121,6 +121,13 @@ def test_differences_against_floor_and_noise(result, part, row, dataset, a, b, n
     assert (found.below_floor, found.below_noise) == within
 
 
+def test_each_claim_says_how_many_of_its_differences_exceed_test_set_noise(result):
+    # two of CIFAR100 above 1.3 points, none of Indoor67 above 2.5, all four of Places205
+    assert result.above_noise("C1") == "6 of 12"
+    assert result.above_noise("C4a") == "0 of 8"
+    assert result.above_noise("C7a") == "81 of 81"
+
+
 def test_differences_that_claims_share_are_counted_once(result):
     assert len(result.differences) == sum(len(r.tested) for r in result.claims)
     assert len(result.distinct_differences) == len(result.differences) - 12  # C5a and C5b

@@ -200,7 +200,7 @@ def test_the_views_agree(root):
     for text in (
         "5 reproduced",
         "consistent (2 failed)",
-        "+0.33 (-0.18 to +0.85), seeds",
+        "+0.33 (-0.18 to +0.85)",
         "beta_vis",
     ):
         assert text in stream.getvalue()

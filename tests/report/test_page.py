@@ -124,6 +124,16 @@ def test_verdicts_are_the_papers_studys_only(paper_page: Path, tiny_page: Path) 
         assert not {"Paper", "Difference", "Margin"} & set(facts["facts"])
 
 
+def test_the_headline_speaks_of_claims_with_two_seeds_only(tiny_page: Path) -> None:
+    text = " ".join(tiny_page.read_text().split())
+    assert "statements of the paper that can be tested here" in text
+    for cell in [*load_table("tiny", "table1").cells(), *load_table("tiny", "table5").cells()]:
+        write_cell(cell, [10.11])
+    alone = write_page("tiny", []).read_text()
+    assert "cells have numbers." in alone
+    assert "statements of the paper" not in alone
+
+
 def test_the_same_results_give_the_same_bytes(tiny_page: Path) -> None:
     before = tiny_page.read_bytes()
     assert write_page("tiny", illustrations("tiny")).read_bytes() == before
