@@ -24,7 +24,7 @@ from patchvae.analysis.paired import Sample
 from patchvae.paper.claims import ABOVE, PREDICATES, load_claims
 from patchvae.paper.published import CellKey, accuracy
 
-IMAGES = 500
+IMAGES = 200
 PARTS = load_claims()
 # standard deviations beside an image's difficulty of 1: row and image, row and seed, single answers
 KINDS = {"images and seeds": (0.5, 0.04, 0.7), "seeds": (0.0, 0.2, 0.3)}
