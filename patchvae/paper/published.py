@@ -9,7 +9,7 @@ table here: its left half has rows 1-5, its right half rows 6-8.
 """
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -117,13 +117,17 @@ def _printed(key: CellKey) -> tuple[str, str]:
     return (network, model) if network in ("encoder", "decoder") else (key.row, key.column)
 
 
-def _accuracies() -> Iterator[tuple[CellKey, float]]:
-    for record in _records("accuracy.csv"):
-        swept = [f"{name}={record[name]}" for name in SWEPT if record[name]]
-        measure = record["metric"] if record["dataset"] == "imagenet" else record["probe"]
-        table = f"table{record['table'].partition('-')[0]}"  # '3-left' is a part of table 3
-        row = swept[0] if swept else record["model"]
-        yield CellKey(table, row, f"{record['dataset']}-{measure}"), float(record["value"])
+@cache
+def _accuracies() -> tuple[tuple[CellKey, float], ...]:
+    return tuple(_accuracy(record) for record in _records("accuracy.csv"))
+
+
+def _accuracy(record: Mapping[str, str]) -> tuple[CellKey, float]:
+    swept = [f"{name}={record[name]}" for name in SWEPT if record[name]]
+    measure = record["metric"] if record["dataset"] == "imagenet" else record["probe"]
+    table = f"table{record['table'].partition('-')[0]}"  # '3-left' is a part of table 3
+    row = swept[0] if swept else record["model"]
+    return CellKey(table, row, f"{record['dataset']}-{measure}"), float(record["value"])
 
 
 def _parameters() -> Iterator[tuple[CellKey, int]]:
