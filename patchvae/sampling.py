@@ -39,13 +39,6 @@ def visibility_mean(logits: Tensor, hard: bool) -> Tensor:
     return (logits > 0).to(logits.dtype) if hard else torch.sigmoid(logits)
 
 
-def dropout(x: Tensor, p: float) -> Tensor:
-    """x with each entry zero with probability p, else divided by 1 - p (Srivastava et al. 2014)."""
-    if not p:
-        return x
-    return x * (share(torch.rand_like(whole(x))) >= p) / (1 - p)
-
-
 def bernoulli_log_probs(logits: Tensor) -> tuple[Tensor, Tensor]:
     """log P(z = 1) and log P(z = 0), stable for logits of any size."""
     return F.logsigmoid(logits), F.logsigmoid(-logits)

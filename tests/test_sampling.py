@@ -85,15 +85,3 @@ def test_log_probabilities_are_stable_and_complete() -> None:
     assert torch.isfinite(log_q).all()
     torch.testing.assert_close(log_p.exp() + log_q.exp(), torch.ones(5, dtype=torch.float64))
     torch.testing.assert_close(log_p - log_q, logits)
-
-
-def test_dropout_zeroes_a_share_and_keeps_the_mean() -> None:
-    torch.manual_seed(0)
-    x = torch.full((N, 2), 3.0)
-    y = sampling.dropout(x, 0.25)
-    kept = y != 0
-    assert stats.binomtest(int(kept.sum()), 2 * N, 0.75).pvalue > 0.01
-    torch.testing.assert_close(y[kept], torch.full((int(kept.sum()),), 4.0))
-    state = torch.get_rng_state()
-    assert sampling.dropout(x, 0.0) is x
-    assert torch.equal(torch.get_rng_state(), state)

@@ -1,9 +1,17 @@
 """The classifier on top of phi(x) (paper, Table 10, FC)."""
 
+import torch
 from torch import Tensor, nn
 
 from patchvae.nn.initial import initialise
-from patchvae.sampling import dropout
+from patchvae.parallel import share, whole
+
+
+def dropout(x: Tensor, p: float) -> Tensor:
+    """x with each entry zero with probability p, else divided by 1 - p (Srivastava et al. 2014)."""
+    if not p:
+        return x
+    return x * (share(torch.rand_like(whole(x))) >= p) / (1 - p)
 
 
 class Head(nn.Sequential):

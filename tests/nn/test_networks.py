@@ -8,7 +8,7 @@ from torch import nn
 from patchvae.nn.bottleneck import FixedBottleneck
 from patchvae.nn.decoder import LatentDecoder, Pyramid
 from patchvae.nn.discriminator import Discriminator, JointDiscriminator
-from patchvae.nn.head import Head
+from patchvae.nn.head import Head, dropout
 from patchvae.nn.initial import initialise
 
 
@@ -106,3 +106,15 @@ def test_head_drops_features_in_training_only() -> None:
     h = torch.randn(3, 64)
     assert not torch.equal(head(h), head(h))
     assert torch.equal(head.eval()(h), head(h))
+
+
+def test_dropout_zeroes_a_share_and_keeps_the_mean() -> None:
+    torch.manual_seed(0)
+    x = torch.full((20_000, 2), 3.0)
+    y = dropout(x, 0.25)
+    kept = y != 0
+    assert stats.binomtest(int(kept.sum()), 40_000, 0.75).pvalue > 0.01
+    torch.testing.assert_close(y[kept], torch.full((int(kept.sum()),), 4.0))
+    state = torch.get_rng_state()
+    assert dropout(x, 0.0) is x
+    assert torch.equal(torch.get_rng_state(), state)

@@ -42,7 +42,7 @@ def test_one_table(mini):
 def test_an_edit_s_cost(mini):
     before = cost_lines(status("mini"))
     assert before == [
-        "At stake: an edit of a `pretrain`, `model` or `adversarial` key costs up to 0.07 h"
+        "At stake: an edit of a key of any section but `probe` costs up to 0.07 h"
         " (2 pretrainings and the 2 probes on them), one of a `probe` key up to 0.03 h."
     ]
     edit_study("lr: 1.0e-3", "lr: 2.0e-3")
