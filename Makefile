@@ -49,6 +49,7 @@ lint: $(INSTALLED) ## style, formats, types, workflow
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/snakemake --lint
 
 format: $(INSTALLED) ## rewrite Python and Snakemake files in the project's format

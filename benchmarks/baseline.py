@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from patchvae.models.base import Unsupervised
-from patchvae.nn.head import Head
-from patchvae.nn.trunk import Trunk
+from patchvae.models.head import Head
+from patchvae.models.trunk import Trunk
 
 Batch = tuple[Tensor, Tensor]
 

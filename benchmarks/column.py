@@ -18,7 +18,7 @@ import pretraining
 import probing
 from common import Timing, arguments, head, ratios, row, spread
 
-from patchvae.registry import DATASETS
+from patchvae.study.registry import DATASETS
 
 EPOCHS = 90
 FACTS = DATASETS["cifar100"]

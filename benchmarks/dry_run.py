@@ -17,7 +17,7 @@ import time
 from importlib.metadata import version
 from statistics import median
 
-from patchvae.runtime import provenance
+from patchvae.runtime.machine import provenance
 
 COMMAND = ("snakemake", "--dry-run", "--forceall", "--quiet", "rules", "--")
 

@@ -16,15 +16,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from patchvae.config import load_study
 from patchvae.data.tensors import CHUNK, HOST_BYTES, Images, Split, Stored, epoch_order
-from patchvae.heap import keep_freed_memory
 from patchvae.models import build
-from patchvae.nn.trunk import Trunk
-from patchvae.optim import Adam
-from patchvae.pretrain import update
-from patchvae.probe import Classifier, Live, cache
-from patchvae.runs import Run, resolve_run, variant_of
+from patchvae.models.trunk import Trunk
+from patchvae.numerics.memory import keep_freed_memory
+from patchvae.numerics.optim import Adam
+from patchvae.study.config import load_study
+from patchvae.study.runs import Run, resolve_run, variant_of
+from patchvae.training.pretrain import update
+from patchvae.training.probe import Classifier, Live, cache
 
 CPU = torch.device("cpu")
 B = 128

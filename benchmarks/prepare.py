@@ -22,7 +22,7 @@ from patchvae.data import store
 from patchvae.data.decode import Item, decode
 from patchvae.data.imagenet import MARGIN
 from patchvae.data.places205 import LISTS
-from patchvae.registry import DATASETS
+from patchvae.study.registry import DATASETS
 
 # dataset: width and height of a typical original, and what is cut off
 TYPICAL = {

@@ -34,10 +34,10 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from patchvae.data.tensors import Images
-from patchvae.heap import keep_freed_memory
 from patchvae.models import build
-from patchvae.optim import Adam
-from patchvae.pretrain import update
+from patchvae.numerics.memory import keep_freed_memory
+from patchvae.numerics.optim import Adam
+from patchvae.training.pretrain import update
 
 B, LR, IMAGES = 128, 1e-4, 5_120
 FAMILIES = (

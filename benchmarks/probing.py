@@ -33,12 +33,12 @@ from common import (
 from torch import Tensor
 
 from patchvae.data.tensors import Images
-from patchvae.heap import keep_freed_memory
-from patchvae.nn.head import Head
-from patchvae.nn.trunk import Trunk
-from patchvae.optim import SGD
-from patchvae.probe import EVAL_BATCH, Cached, Classifier, Live, Split, cache, evaluate
-from patchvae.registry import DATASETS, PROBES
+from patchvae.models.head import Head
+from patchvae.models.trunk import Trunk
+from patchvae.numerics.memory import keep_freed_memory
+from patchvae.numerics.optim import SGD
+from patchvae.study.registry import DATASETS, PROBES
+from patchvae.training.probe import EVAL_BATCH, Cached, Classifier, Live, Split, cache, evaluate
 
 B, LR, HIDDEN, WORKERS = 128, 1e-2, 512, 2
 ORDER = ("conv5", "conv3", "conv1")

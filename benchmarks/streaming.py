@@ -23,10 +23,10 @@ import torch
 from common import Step, example, head, rate, row, spread
 
 from patchvae.data.tensors import Images, Split, Stored
-from patchvae.heap import keep_freed_memory
 from patchvae.models import build
-from patchvae.optim import Adam
-from patchvae.pretrain import update
+from patchvae.numerics.memory import keep_freed_memory
+from patchvae.numerics.optim import Adam
+from patchvae.training.pretrain import update
 
 B = 128
 IMAGES = {64: 100_000, 224: 10_000}

@@ -1,4 +1,4 @@
-"""Claim: patchvae/report/throughput.yaml holds what one device does, in images a second.
+"""Claim: patchvae/planning/throughput.yaml holds what one device does, in images a second.
 
 Running this prints the tables of one device again, as they stand in that file:
 
@@ -29,14 +29,14 @@ import yaml
 from common import SIZES, example, random_pixels
 
 from patchvae.data.tensors import Images
-from patchvae.heap import keep_freed_memory
 from patchvae.models import build
-from patchvae.nn.trunk import Trunk
-from patchvae.optim import SGD, Adam
-from patchvae.pretrain import update
-from patchvae.probe import Classifier
-from patchvae.registry import ARCHITECTURES, DATASETS, MODELS, PROBES
-from patchvae.runtime import provenance
+from patchvae.models.trunk import Trunk
+from patchvae.numerics.memory import keep_freed_memory
+from patchvae.numerics.optim import SGD, Adam
+from patchvae.runtime.machine import provenance
+from patchvae.study.registry import ARCHITECTURES, DATASETS, MODELS, PROBES
+from patchvae.training.pretrain import update
+from patchvae.training.probe import Classifier
 
 Step = Callable[[], Any]
 WARM_UP = 3

@@ -12,7 +12,7 @@ import sys
 gc.set_threshold(50_000)
 
 from patchvae.cli import main  # noqa: E402
-from patchvae.runtime import ignore_stops  # noqa: E402
+from patchvae.runtime.stop import ignore_stops  # noqa: E402
 
 
 def leave(code: int) -> None:

@@ -12,7 +12,12 @@ from typing import Any
 
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(
-    ["patchvae.cli", "patchvae.pretrain", "patchvae.probe", "patchvae.models.patchvae"]
+    [
+        "patchvae.cli",
+        "patchvae.training.pretrain",
+        "patchvae.training.probe",
+        "patchvae.models.patchvae",
+    ]
 )
 PATIENCE = 120.0  # seconds until a test gives a process up
 
@@ -48,7 +53,7 @@ def _main(folder: Path, arguments: tuple[str, ...], log: Path, blocked_in: str) 
 class Job:
     """`patchvae ARGUMENTS` in a folder; `log` gathers what this and earlier jobs there printed.
 
-    A function named by `blocked_in`, such as `patchvae.pretrain.build`, waits when it is called.
+    A function named by `blocked_in`, such as `patchvae.training.pretrain.build`, waits when it is called.
     """
 
     def __init__(self, folder: Path, *arguments: str, blocked_in: str = "") -> None:

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from patchvae import config, specs
-from patchvae.runs import Run, variant_of
+from patchvae.study import config
+from patchvae.study import tables as specs
+from patchvae.study.runs import Run, variant_of
 
 REPO = Path(__file__).resolve().parent.parent
 TINY = """\

@@ -9,7 +9,7 @@ import yaml
 from patchvae.cli import cli
 from patchvae.errors import SuiteError
 from patchvae.report.protocol import render_markdown
-from patchvae.sources import PACKAGE
+from patchvae.study.sources import PACKAGE
 
 REPO = PACKAGE.parent
 PAGES = [*REPO.glob("*.md"), *(REPO / "docs").glob("*.md")]

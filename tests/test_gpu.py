@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 import torch
-from models.makers import MAKERS, images, make_parts
+from makers import MAKERS, images, make_parts
 from torch import Tensor
 
-from patchvae.checkpoint import StateStore
-from patchvae.loop import Loop
 from patchvae.models.base import Unsupervised
-from patchvae.numerics import Captured, set_numerics
-from patchvae.optim import Adam
-from patchvae.pretrain import update
-from patchvae.runtime import StopRequest
+from patchvae.numerics.optim import Adam
+from patchvae.numerics.precision import Captured, set_numerics
+from patchvae.runtime.checkpoint import StateStore
+from patchvae.runtime.stop import StopRequest
+from patchvae.training.loop import Loop
+from patchvae.training.pretrain import update
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch sees no GPU")
 B, STEPS = 16, 8

@@ -7,15 +7,15 @@ import sys
 from pathlib import Path
 
 import torch
-from models.makers import MAKERS, images
+from makers import MAKERS, images
 from torch import Tensor, nn
 
-from patchvae import parallel
 from patchvae.models.base import Unsupervised
-from patchvae.nn.batchnorm import synchronise
-from patchvae.optim import Adam
-from patchvae.pretrain import update
-from patchvae.runtime import rank
+from patchvae.numerics import parallel
+from patchvae.numerics.batchnorm import synchronise
+from patchvae.numerics.optim import Adam
+from patchvae.runtime.launch import rank
+from patchvae.training.pretrain import update
 
 B, STEPS = 8, 4
 

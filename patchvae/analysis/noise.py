@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from patchvae.analysis.stats import least_significant_difference, pooled_deviation
 from patchvae.paper.published import CellKey
-from patchvae.registry import MODELS
+from patchvae.study.registry import MODELS
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from math import sqrt
 import numpy as np
 
 from patchvae.analysis.stats import Interval, standard_error, student_quantile, wilson
-from patchvae.seeds import derive_seed
+from patchvae.numerics.seeds import derive_seed
 
 BASES = BOTH, IMAGES, SEEDS = "seeds and images", "images", "seeds"
 WILSON = "wilson"

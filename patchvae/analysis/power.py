@@ -19,7 +19,7 @@ from patchvae.analysis.printed import as_printed
 from patchvae.analysis.stats import margin, pooled_deviation, student_quantile
 from patchvae.paper.claims import PREDICATES, WITHIN, Part
 from patchvae.paper.published import CellKey, accuracy
-from patchvae.registry import DATASETS
+from patchvae.study.registry import DATASETS
 
 POWER = 0.8
 MOST_SEEDS = 1000

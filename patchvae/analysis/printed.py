@@ -8,18 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from patchvae.analysis.stats import margin
-from patchvae.paper.claims import (
-    ABOVE,
-    AT_MOST,
-    MARGIN,
-    PREDICATES,
-    Binding,
-    Count,
-    Part,
-    Universe,
-)
+from patchvae.paper.claims import ABOVE, AT_MOST, MARGIN, PREDICATES, Binding, Count, Part, Universe
 from patchvae.paper.published import CellKey
-from patchvae.registry import DATASETS
+from patchvae.study.registry import DATASETS
 
 HOLDS, FAILS = "holds as printed", "does not hold as printed"
 UNPRINTED = "not testable here"

@@ -15,7 +15,7 @@ import numpy as np
 from patchvae.data.originals import check_md5, locate, require
 from patchvae.data.writer import Writer
 from patchvae.errors import DataError
-from patchvae.registry import Dataset
+from patchvae.study.registry import Dataset
 
 FORM = 1
 ARCHIVE = "cifar-100-python.tar.gz"

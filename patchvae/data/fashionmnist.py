@@ -18,7 +18,7 @@ import numpy as np
 from patchvae.data.originals import locate, require
 from patchvae.data.writer import Writer
 from patchvae.errors import DataError
-from patchvae.registry import Dataset
+from patchvae.study.registry import Dataset
 
 FORM = 1
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")

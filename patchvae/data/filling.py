@@ -23,7 +23,7 @@ import numpy as np
 from patchvae.data.decode import BadImageError, Item, decode
 from patchvae.data.writer import Writer, store_rows
 from patchvae.errors import DataError, ResourceError
-from patchvae.progress import Progress
+from patchvae.runtime.progress import Progress
 
 CHUNK = 512
 NAMED = 20  # bad images named in the error itself

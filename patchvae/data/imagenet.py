@@ -17,7 +17,7 @@ from patchvae.data.originals import check_md5, require
 from patchvae.data.tars import regular_files
 from patchvae.data.writer import Writer
 from patchvae.errors import DataError
-from patchvae.registry import Dataset
+from patchvae.study.registry import Dataset
 
 FORM = 1
 RESUMABLE = True

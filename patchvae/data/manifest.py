@@ -9,16 +9,11 @@ from typing import Any
 import numpy as np
 
 from patchvae.errors import DataError
+from patchvae.study.digests import file_digest
 
 FORMAT = 1
 FULL_CHECK = 256 * 2**20  # larger files are checked by sampled blocks when opened
 BLOCKS, BLOCK = 64, 2**16
-
-
-def file_digest(path: Path, algorithm: str = "sha256") -> str:
-    """Hexadecimal digest of the whole file, read in a stream."""
-    with path.open("rb") as f:
-        return hashlib.file_digest(f, algorithm).hexdigest()
 
 
 def sampled_digest(path: Path) -> str:

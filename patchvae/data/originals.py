@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from patchvae.data.manifest import file_digest
 from patchvae.errors import DataError
+from patchvae.study.digests import file_digest
 
 
 def locate(names: Sequence[str], folders: Iterable[Path]) -> Path | None:

@@ -11,11 +11,11 @@ from pathlib import Path, PurePosixPath
 
 from patchvae.data.decode import Item
 from patchvae.data.filling import fill
-from patchvae.data.manifest import file_digest
 from patchvae.data.originals import locate, require
 from patchvae.data.writer import Writer
 from patchvae.errors import DataError
-from patchvae.registry import Dataset
+from patchvae.study.digests import file_digest
+from patchvae.study.registry import Dataset
 
 FORM = 1
 RESUMABLE = True

@@ -18,8 +18,8 @@ import numpy as np
 from patchvae.data.manifest import FORMAT, check_files, describe, read_manifest, write_manifest
 from patchvae.data.writer import SPLITS, Writer
 from patchvae.errors import ConfigError, DataError
-from patchvae.lock import locked
-from patchvae.registry import DATASETS, Dataset, lookup
+from patchvae.runtime.lock import locked
+from patchvae.study.registry import DATASETS, Dataset, lookup
 
 SUBSET_SEED = 20_201
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from patchvae.data.rows import read_rows
 from patchvae.data.store import Prepared
 from patchvae.errors import DataError
-from patchvae.seeds import derive_seed
+from patchvae.numerics.seeds import derive_seed
 
 HOST_BYTES = 1 << 30  # a CPU job keeps at most so many bytes of images in memory
 GPU_SHARE = 0.5  # of the free memory of a GPU that images may take

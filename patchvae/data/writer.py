@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from patchvae.errors import DataError, ResourceError
-from patchvae.registry import Dataset
+from patchvae.study.registry import Dataset
 
 SPLITS = ("train", "unlabelled", "test")
 

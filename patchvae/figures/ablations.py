@@ -8,14 +8,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from patchvae import paths
+from patchvae.analysis.cells import read_cell
 from patchvae.figures.canvas import axes_grid, hide_unused, new_figure
 from patchvae.figures.catalogue import SWEEPS, SYMBOLS, Target
 from patchvae.figures.inputs import figure_cells
 from patchvae.paper.published import SWEPT, accuracy
-from patchvae.registry import DATASETS
-from patchvae.report.cells import read_cell
-from patchvae.runtime import Options
+from patchvae.runtime.machine import Options
+from patchvae.study import paths
+from patchvae.study.registry import DATASETS
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from patchvae.config import load_study
 from patchvae.figures.catalogue import FORMATS, STYLE, Target
-from patchvae.registry import DATASETS, MODELS
-from patchvae.results import write_bytes
-from patchvae.runs import Run
+from patchvae.runtime.results import write_bytes
+from patchvae.study.config import load_study
+from patchvae.study.registry import DATASETS, MODELS
+from patchvae.study.runs import Run
 
 WIDTH = 5.5  # inches: the text of the paper
 FOOTER = 0.18  # inches kept free for the line that names the study

@@ -8,12 +8,12 @@ figures/[<study>/]datasets/<dataset>/<name>.pdf                           of one
 from dataclasses import dataclass
 from pathlib import Path
 
-from patchvae import paths
-from patchvae.config import load_study, study_names
 from patchvae.errors import ConfigError
-from patchvae.registry import lookup
 from patchvae.report.page import Illustration
-from patchvae.runs import Run
+from patchvae.study import paths
+from patchvae.study.config import load_study, study_names
+from patchvae.study.registry import lookup
+from patchvae.study.runs import Run
 
 FORMATS = ("pdf", "png")
 STYLE = Path(__file__).with_name("style.mplstyle")

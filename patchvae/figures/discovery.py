@@ -13,18 +13,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from patchvae.analysis.precision import Discovery, Score, evaluate, true_cells
 from patchvae.data.parts import VOCABULARY
 from patchvae.figures.canvas import axes_grid, new_figure, title_of
 from patchvae.figures.catalogue import Target, part_datasets
-from patchvae.figures.discovery_tables import discovery_sheet
 from patchvae.figures.inputs import part_runs
 from patchvae.figures.networks import Trained, batches, load_parts, over_training
 from patchvae.figures.patches import all_patches
-from patchvae.figures.precision import Discovery, Score, evaluate, true_cells
 from patchvae.models.patchvae import PatchVAE
-from patchvae.registry import DATASETS, MODELS
-from patchvae.runtime import Options
-from patchvae.seeds import derive_seed
+from patchvae.numerics.seeds import derive_seed
+from patchvae.report.discovery import discovery_sheet
+from patchvae.runtime.machine import Options
+from patchvae.study.registry import DATASETS, MODELS
 
 FIT_PATCHES = 4096  # training patches at most that k-means is fitted to
 KMEANS = "k-means on patches"

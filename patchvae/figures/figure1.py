@@ -9,18 +9,18 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from torch import Tensor, nn
 
-from patchvae.config import load_study
 from patchvae.figures.canvas import WIDTH, new_figure, title_of
 from patchvae.figures.catalogue import Target
 from patchvae.figures.inputs import default_run, figure_dataset
 from patchvae.models import build
 from patchvae.models.beta_vae import BetaVAE
+from patchvae.models.decoder import Pyramid
 from patchvae.models.patchvae import PatchVAE
-from patchvae.nn.decoder import Pyramid
-from patchvae.nn.trunk import Trunk
-from patchvae.registry import DATASETS
-from patchvae.runs import Run, resolve_run, variant_of
-from patchvae.runtime import Options
+from patchvae.models.trunk import Trunk
+from patchvae.runtime.machine import Options
+from patchvae.study.config import load_study
+from patchvae.study.registry import DATASETS
+from patchvae.study.runs import Run, resolve_run, variant_of
 
 KINDS = {"trunk": "C0", "posterior": "C1", "latent": "C4", "decoder": "C2", "image": "C7"}
 

@@ -13,7 +13,7 @@ from patchvae.figures.catalogue import Target
 from patchvae.figures.inputs import figure_runs
 from patchvae.figures.networks import batches, load_parts
 from patchvae.figures.patches import corners, patch_side
-from patchvae.runtime import Options
+from patchvae.runtime.machine import Options
 
 KEPT = 50  # images kept for each part
 SHOWN = 5  # of them in the figure

@@ -10,9 +10,9 @@ from patchvae.data.store import open_dataset
 from patchvae.data.tensors import scale
 from patchvae.figures.canvas import as_picture, axes_grid, new_figure
 from patchvae.figures.catalogue import Target
-from patchvae.losses import laplacian, pixel_weights
-from patchvae.registry import DATASETS
-from patchvae.runtime import Options
+from patchvae.models.losses import laplacian, pixel_weights
+from patchvae.runtime.machine import Options
+from patchvae.study.registry import DATASETS
 
 SIDE = 64  # pixels, as Indoor67
 # (name in skimage.data, top, left, side of the square that is taken)

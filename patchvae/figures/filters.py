@@ -5,16 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from patchvae import paths
-from patchvae.checkpoint import load_weights
 from patchvae.errors import CheckpointError
 from patchvae.figures.canvas import as_picture, axes_grid, hide_unused, new_figure, title_of
 from patchvae.figures.catalogue import Target
 from patchvae.figures.inputs import figure_runs
-from patchvae.registry import DATASETS
-from patchvae.results import read_result
-from patchvae.runs import Run, resolve_run
-from patchvae.runtime import Options
+from patchvae.runtime.checkpoint import load_weights
+from patchvae.runtime.machine import Options
+from patchvae.runtime.results import read_result
+from patchvae.study import paths
+from patchvae.study.registry import DATASETS
+from patchvae.study.runs import Run, resolve_run
 
 COLUMNS = 5
 

@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from patchvae import paths
+from patchvae.analysis.cells import read_cell, sample_of
 from patchvae.analysis.paired import contrast
 from patchvae.analysis.stats import difference_noise
 from patchvae.figures.canvas import axes_grid, new_figure
 from patchvae.figures.catalogue import Target
 from patchvae.figures.inputs import figure_cells
-from patchvae.registry import DATASETS
-from patchvae.report.cells import read_cell, sample_of
-from patchvae.runtime import Options
+from patchvae.runtime.machine import Options
+from patchvae.study import paths
+from patchvae.study.registry import DATASETS
 
 LOSSES = {"": "$L_2$", "-lw": "$L_w$", "-gan": "GAN", "-gan-lw": "GAN + $L_w$"}
 

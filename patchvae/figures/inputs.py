@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from patchvae import paths
-from patchvae.config import load_study
 from patchvae.figures.catalogue import SWEEPS, SYMBOLS, Target, part_datasets
-from patchvae.registry import ARCHITECTURES, DATASETS, MODELS
-from patchvae.runs import Run, variant_of
-from patchvae.specs import Cell, load_table, study_cells
+from patchvae.study import paths
+from patchvae.study.config import load_study
+from patchvae.study.registry import ARCHITECTURES, DATASETS, MODELS
+from patchvae.study.runs import Run, variant_of
+from patchvae.study.tables import Cell, load_table, study_cells
 
 CELL_FIGURES = ("ablations", "scatter", "heatmap")
 

@@ -8,8 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from patchvae import paths
-from patchvae.checkpoint import load_weights
 from patchvae.data.store import Prepared, open_dataset
 from patchvae.data.tensors import Inputs
 from patchvae.errors import CheckpointError, ConfigError
@@ -18,12 +16,14 @@ from patchvae.models.adversarial import Adversarial
 from patchvae.models.base import Unsupervised
 from patchvae.models.bigan import BiGAN
 from patchvae.models.patchvae import PatchVAE
-from patchvae.nn.batchnorm import calibrate
-from patchvae.pretrain import pretraining_batches
-from patchvae.results import read_result
-from patchvae.runs import PretrainConfig, Run, resolve_run
-from patchvae.runtime import Options, pick_device
-from patchvae.seeds import derive_seed
+from patchvae.numerics.batchnorm import calibrate
+from patchvae.numerics.seeds import derive_seed
+from patchvae.runtime.checkpoint import load_weights
+from patchvae.runtime.machine import Options, pick_device
+from patchvae.runtime.results import read_result
+from patchvae.study import paths
+from patchvae.study.runs import PretrainConfig, Run, resolve_run
+from patchvae.training.pretrain import pretraining_batches
 
 BATCH = 256
 

@@ -19,7 +19,10 @@ from patchvae.figures.canvas import axes_grid, new_figure, title_of
 from patchvae.figures.catalogue import Target
 from patchvae.figures.inputs import figure_dataset, vae_runs
 from patchvae.figures.networks import batches, load_trained
-from patchvae.figures.posterior_tables import (
+from patchvae.models.beta_vae import BetaVAE
+from patchvae.models.losses import bernoulli_kl, gaussian_kl
+from patchvae.models.patchvae import PatchVAE
+from patchvae.report.posterior import (
     ACTIVE,
     BINS,
     IMAGES,
@@ -29,11 +32,8 @@ from patchvae.figures.posterior_tables import (
     posterior_sheet,
     records_of,
 )
-from patchvae.losses import bernoulli_kl, gaussian_kl
-from patchvae.models.beta_vae import BetaVAE
-from patchvae.models.patchvae import PatchVAE
-from patchvae.registry import MODELS
-from patchvae.runtime import Options
+from patchvae.runtime.machine import Options
+from patchvae.study.registry import MODELS
 
 LINES = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "^", "x")

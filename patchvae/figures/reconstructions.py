@@ -7,8 +7,8 @@ from patchvae.figures.catalogue import Target
 from patchvae.figures.gallery import Gallery, draw_gallery
 from patchvae.figures.inputs import figure_runs
 from patchvae.figures.networks import held_out, load_trained, reconstruct
-from patchvae.registry import DATASETS
-from patchvae.runtime import Options
+from patchvae.runtime.machine import Options
+from patchvae.study.registry import DATASETS
 
 COUNT = 8
 

@@ -11,9 +11,9 @@ from patchvae.figures.networks import Trained, load_trained
 from patchvae.models.beta_vae import BetaVAE
 from patchvae.models.bigan import BiGAN
 from patchvae.models.patchvae import PatchVAE
-from patchvae.registry import DATASETS
-from patchvae.runtime import Options
-from patchvae.seeds import derive_seed
+from patchvae.numerics.seeds import derive_seed
+from patchvae.runtime.machine import Options
+from patchvae.study.registry import DATASETS
 
 COUNT = 8
 

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
+from patchvae.analysis.cells import read_cell
 from patchvae.analysis.stats import CONSISTENT, DIFFERS, INCONCLUSIVE, REPRODUCED, verdict
 from patchvae.figures.canvas import axes_grid, new_figure
 from patchvae.figures.catalogue import Target
 from patchvae.figures.inputs import figure_cells
-from patchvae.report.cells import read_cell
-from patchvae.runtime import Options
+from patchvae.runtime.machine import Options
 
 # verdict -> colour and marker, so that neither is needed alone
 MARKS = {

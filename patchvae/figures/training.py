@@ -1,6 +1,5 @@
 """Training curves of Table 1's runs, from their history.csv."""
 
-import csv
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,15 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from patchvae import paths
-from patchvae.errors import CheckpointError
+from patchvae.analysis.history import History, read_history
 from patchvae.figures.canvas import axes_grid, hide_unused, new_figure, title_of
 from patchvae.figures.catalogue import Target
 from patchvae.figures.inputs import figure_runs
-from patchvae.registry import DATASETS, MODELS
-from patchvae.results import read_result
-from patchvae.runs import Run, resolve_run
-from patchvae.runtime import Options
+from patchvae.runtime.machine import Options
+from patchvae.study.registry import DATASETS, MODELS
 
 # panel title -> the columns of history.csv that it shows; None: each has its own line style
 PANELS = {
@@ -34,34 +30,11 @@ LINES = {"": "-", "-lw": "--", "-gan": "-.", "-gan-lw": ":"}
 
 
 @dataclass(frozen=True)
-class History:
-    """One run: its recorded terms by epoch."""
-
-    run: Run
-    epochs: list[float]
-    terms: dict[str, list[float]]
-
-
-@dataclass(frozen=True)
 class Training:
     """Every run of Table 1."""
 
     subject: str
     histories: list[History]
-
-
-def read_history(run: Run) -> History:
-    """history.csv of a run, after its digest; CheckpointError when it is of another configuration."""
-    metrics = read_result(run.pretrain / paths.METRICS, "pretrain")
-    if metrics["config_digest"] != resolve_run(run).digest:
-        raise CheckpointError(
-            f"{run.pretrain / paths.METRICS} was made with another configuration: run its job again"
-            " (snakemake does)"
-        )
-    with (run.pretrain / paths.HISTORY).open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    terms = {name: [float(row[name]) for row in rows] for name in rows[0] if name != "epoch"}
-    return History(run, [float(row["epoch"]) for row in rows], terms)
 
 
 def compute(target: Target, options: Options) -> Training:

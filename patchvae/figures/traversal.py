@@ -11,8 +11,8 @@ from patchvae.figures.canvas import as_picture, axes_grid, new_figure, subject_o
 from patchvae.figures.catalogue import Target
 from patchvae.figures.inputs import figure_runs
 from patchvae.figures.networks import BATCH, held_out, load_parts
-from patchvae.runtime import Options
-from patchvae.sampling import visibility_mean
+from patchvae.models.sampling import visibility_mean
+from patchvae.runtime.machine import Options
 
 VALUES = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
 DIMENSIONS = 8  # at most

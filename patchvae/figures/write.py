@@ -4,8 +4,8 @@ from importlib import import_module
 from pathlib import Path
 
 from patchvae.figures.catalogue import Target, figure_names
-from patchvae.results import write_text
-from patchvae.runtime import Options
+from patchvae.runtime.machine import Options
+from patchvae.runtime.results import write_text
 
 __all__ = ["figure_names", "write_figure"]
 

@@ -3,11 +3,11 @@
 from importlib import import_module
 from typing import Any
 
-from patchvae.losses import Reconstruction
 from patchvae.models.base import Unsupervised
-from patchvae.nn.initial import initialise
-from patchvae.registry import ADVERSARIAL, ARCHITECTURES
-from patchvae.runs import PretrainConfig
+from patchvae.models.initial import initialise
+from patchvae.models.losses import Reconstruction
+from patchvae.study.registry import ADVERSARIAL, ARCHITECTURES
+from patchvae.study.runs import PretrainConfig
 
 
 def build(config: PretrainConfig) -> Unsupervised:

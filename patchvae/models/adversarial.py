@@ -2,10 +2,10 @@
 
 from torch import Tensor, nn
 
-from patchvae.losses import judged_fake, judged_real
 from patchvae.models.base import VAE, Phase, Terms, Unsupervised
-from patchvae.nn.discriminator import Discriminator
-from patchvae.nn.trunk import Trunk
+from patchvae.models.discriminator import Discriminator
+from patchvae.models.losses import judged_fake, judged_real
+from patchvae.models.trunk import Trunk
 
 
 class Adversarial(Unsupervised):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from patchvae.losses import Reconstruction
-from patchvae.nn.trunk import Trunk
+from patchvae.models.losses import Reconstruction
+from patchvae.models.trunk import Trunk
 
 Terms = dict[str, Tensor]
 Loss = Callable[[Tensor], tuple[Tensor, Terms]]

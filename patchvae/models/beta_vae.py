@@ -2,12 +2,12 @@
 
 from torch import Tensor, nn
 
-from patchvae import sampling
-from patchvae.losses import Reconstruction, gaussian_kl
+from patchvae.models import sampling
 from patchvae.models.base import VAE, Terms
-from patchvae.nn.bottleneck import FixedBottleneck
-from patchvae.nn.decoder import LatentDecoder
-from patchvae.nn.trunk import Trunk
+from patchvae.models.bottleneck import FixedBottleneck
+from patchvae.models.decoder import LatentDecoder
+from patchvae.models.losses import Reconstruction, gaussian_kl
+from patchvae.models.trunk import Trunk
 
 
 class BetaVAE(VAE):

@@ -2,13 +2,13 @@
 
 from torch import Tensor, nn
 
-from patchvae.losses import judged_fake, judged_real
 from patchvae.models.base import Phase, Terms, Unsupervised
-from patchvae.nn.bottleneck import FixedBottleneck
-from patchvae.nn.decoder import LatentDecoder
-from patchvae.nn.discriminator import JointDiscriminator
-from patchvae.nn.trunk import Trunk
-from patchvae.sampling import standard_normal
+from patchvae.models.bottleneck import FixedBottleneck
+from patchvae.models.decoder import LatentDecoder
+from patchvae.models.discriminator import JointDiscriminator
+from patchvae.models.losses import judged_fake, judged_real
+from patchvae.models.sampling import standard_normal
+from patchvae.models.trunk import Trunk
 
 
 class BiGAN(Unsupervised):

@@ -4,9 +4,9 @@ import hashlib
 from pathlib import Path
 
 from patchvae.errors import DataError
-from patchvae.foreign import choose_prefix, read_tensors, summary, take
 from patchvae.models.fixed import FixedTrunk
-from patchvae.progress import log
+from patchvae.models.foreign import choose_prefix, read_tensors, summary, take
+from patchvae.runtime.progress import log
 
 
 class ExternalTrunk(FixedTrunk):

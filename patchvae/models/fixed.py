@@ -9,8 +9,8 @@ from torch import Tensor
 
 from patchvae.errors import DataError
 from patchvae.models.base import Phase, Unsupervised
-from patchvae.nn.batchnorm import calibrate
-from patchvae.nn.trunk import Trunk
+from patchvae.models.trunk import Trunk
+from patchvae.numerics.batchnorm import calibrate
 
 # torchvision's ResNet18_Weights.IMAGENET1K_V1; the name ends in the first 8 digits of its SHA-256
 IMAGENET_FILE = "resnet18-f37072fd.pth"

@@ -6,13 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from patchvae import sampling
-from patchvae.losses import Reconstruction, bernoulli_kl, gaussian_kl
+from patchvae.models import sampling
 from patchvae.models.base import VAE, Terms
-from patchvae.nn.decoder import Pyramid
-from patchvae.nn.trunk import Trunk
-from patchvae.numerics import widen
-from patchvae.schedules import TEMPERATURES
+from patchvae.models.decoder import Pyramid
+from patchvae.models.losses import Reconstruction, bernoulli_kl, gaussian_kl
+from patchvae.models.schedules import TEMPERATURES
+from patchvae.models.trunk import Trunk
+from patchvae.numerics.precision import widen
 
 
 class PatchVAE(VAE):

@@ -10,10 +10,10 @@ from itertools import combinations, pairwise, product
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from patchvae.config import about, read_yaml
 from patchvae.errors import ConfigError
 from patchvae.paper.published import CellKey, accuracy
-from patchvae.registry import DATASETS, MODELS
+from patchvae.study.config import about, read_yaml
+from patchvae.study.registry import DATASETS, MODELS
 
 MARGIN = "margin"
 # what a difference is to be, against the threshold `by`

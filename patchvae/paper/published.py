@@ -15,8 +15,8 @@ from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
-from patchvae.config import read_yaml
 from patchvae.errors import ConfigError
+from patchvae.study.config import read_yaml
 
 SWEPT = ("num_parts", "part_dim", "prior_vis", "beta_vis")
 

@@ -6,8 +6,8 @@ from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
 
-from patchvae.config import Scalar, read_yaml
 from patchvae.paper.published import CellKey
+from patchvae.study.config import Scalar, read_yaml
 
 ORIGINS = ("paper", "release", "ours")
 

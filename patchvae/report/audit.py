@@ -14,8 +14,8 @@ from patchvae.analysis.printed import HOLDS, Check, Printed, as_printed, points
 from patchvae.analysis.stats import difference_error, difference_noise
 from patchvae.paper.claims import Part, load_claims
 from patchvae.paper.published import CellKey, accuracy, layers, parameters
-from patchvae.registry import DATASETS
 from patchvae.report.templating import environment
+from patchvae.study.registry import DATASETS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -145,7 +145,7 @@ def audit(parts: Sequence[Part] | None = None) -> Audit:
 
     `parts` are the claims to evaluate, by default C1-C12.
     """
-    from patchvae.report.parameters import counts
+    from patchvae.analysis.parameters import counts
 
     values = accuracy()
     candidates = beta_vis_candidates(values)
@@ -226,7 +226,7 @@ def differences(
 
 
 def _our_layers(key: CellKey) -> Layers:
-    from patchvae.report.parameters import layers as our_layers
+    from patchvae.analysis.parameters import layers as our_layers
 
     return our_layers(key)
 

@@ -6,39 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from patchvae import paths
-from patchvae.analysis.printed import points
+from patchvae.analysis.compare import COLUMNS, Comparison, record
 from patchvae.paper.readings import Reading, readings
 from patchvae.report.claim_views import CONTRAST, PART, contrast_records, part_record
 from patchvae.report.claim_views import show as show_claims
-from patchvae.report.compare import Comparison, Row
 from patchvae.report.templating import environment
-from patchvae.results import write_text
+from patchvae.runtime.results import write_text
+from patchvae.study import paths
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 FORMATS = ("csv", "md", "html")
-# csv column -> heading for people
-COLUMNS = {
-    "table": "table",
-    "row": "row",
-    "column": "column",
-    "ours": "ours",
-    "sd": "sd",
-    "low": "low",
-    "high": "high",
-    "interval": "interval",
-    "seeds": "seeds",
-    "n_test": "test images",
-    "paper": "paper",
-    "difference": "difference",
-    "consistent_within": "consistent within",
-    "margin": "margin",
-    "verdict": "verdict",
-    "failed": "failed seeds",
-    "readings": "our readings",
-}
 PUBLISHED = ("paper", "difference", "consistent_within", "margin")
 # what the templates of claims need
 CLAIM_TEXTS = {
@@ -83,31 +62,6 @@ def as_markdown(comparison: Comparison) -> str:
 def as_html(comparison: Comparison) -> str:
     """The same as one page without outside resources."""
     return render("comparison.html.j2", comparison)
-
-
-def record(row: Row) -> dict[str, str]:
-    """A cell as text, two decimals."""
-    low, high = row.interval or (None, None)
-    judged = row.verdict
-    return {
-        "table": row.key.table,
-        "row": row.key.row,
-        "column": row.key.column,
-        "ours": _digits(row.mean),
-        "sd": _digits(row.sd),
-        "low": _digits(low),
-        "high": _digits(high),
-        "interval": row.interval_kind,
-        "seeds": " ".join(map(str, row.values)),
-        "n_test": str(row.n_test or ""),
-        "paper": _digits(row.paper),
-        "difference": points(judged.difference) if judged else "",
-        "consistent_within": _digits(judged.consistent_within) if judged else "",
-        "margin": _digits(judged.margin) if judged else "",
-        "verdict": row.word,
-        "failed": "; ".join(f"{seed}: {error}" for seed, error in row.failed.items()),
-        "readings": " ".join(row.readings),
-    }
 
 
 def _digits(number: float | None) -> str:

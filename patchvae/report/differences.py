@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
-from patchvae.config import protocol, read_yaml
-from patchvae.report.protocol import show, values_of
+from patchvae.report.protocol import values_of
+from patchvae.study.config import protocol, read_yaml, show
 
 INTRODUCTION = """# Differences
 

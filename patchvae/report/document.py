@@ -6,10 +6,10 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from patchvae import paths
 from patchvae.errors import ConfigError, SuiteError
-from patchvae.report.tables import table_names
-from patchvae.results import write_bytes
+from patchvae.runtime.results import write_bytes
+from patchvae.study import paths
+from patchvae.study.tables import table_names
 
 PREAMBLE = r"""\documentclass{article}
 \usepackage[a4paper,landscape,margin=1.5cm]{geometry}

@@ -11,19 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from patchvae import paths
-from patchvae.config import Study, load_study
+from patchvae.analysis.compare import Comparison, Row, compare_study
 from patchvae.errors import CheckpointError
 from patchvae.paper.published import CellKey
 from patchvae.paper.readings import readings
-from patchvae.registry import DATASETS
-from patchvae.report.compare import Comparison, Row, compare_study
 from patchvae.report.compare_views import CLAIM_TEXTS
 from patchvae.report.markup import html
-from patchvae.report.protocol import show
 from patchvae.report.templating import environment
-from patchvae.results import read_result, write_text
-from patchvae.specs import Cell, load_table, study_cells
+from patchvae.runtime.results import read_result, write_text
+from patchvae.study import paths
+from patchvae.study.config import Study, load_study, show
+from patchvae.study.registry import DATASETS
+from patchvae.study.tables import Cell, load_table, study_cells
 
 COUNTED = ("table6", "table7", "table8", "table9", "table10")
 CAPTIONS = paths.SCHEMAS.parent / "report"

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from patchvae.analysis.compare import compare_study
 from patchvae.analysis.power import (
     POWER,
     Decidable,
@@ -14,10 +15,9 @@ from patchvae.analysis.power import (
     spread_of,
     verdict_power,
 )
-from patchvae.config import load_study
 from patchvae.errors import ConfigError
 from patchvae.paper.claims import Part, load_claims
-from patchvae.report.compare import compare_study
+from patchvae.study.config import load_study
 
 if TYPE_CHECKING:
     from rich.console import Console

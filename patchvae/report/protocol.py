@@ -1,7 +1,7 @@
 """The protocol for people: each key with its value, who chose it and where the paper speaks of it."""
 
-from patchvae.config import Entry, Scalar, load_study, protocol
-from patchvae.registry import DATASETS
+from patchvae.study.config import Entry, load_study, protocol, show
+from patchvae.study.registry import DATASETS
 
 INTRODUCTION = """# Protocol
 
@@ -19,11 +19,6 @@ dataset of the study.
 """
 
 HEADINGS = "| key | value | as released | source | where | what |"
-
-
-def show(value: Scalar) -> str:
-    """As written in YAML."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def values_of(entry: Entry) -> str:

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from patchvae.config import protocol
 from patchvae.paper.published import accuracy
 from patchvae.paper.readings import Reading, readings
-from patchvae.report.protocol import show, values_of
+from patchvae.report.protocol import values_of
+from patchvae.study.config import protocol, show
 
 if TYPE_CHECKING:
     from rich.console import Console

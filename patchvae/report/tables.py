@@ -5,30 +5,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from patchvae import paths
+from patchvae.analysis.cells import read_cell, refuse_mixtures, sample_of, summarise
 from patchvae.analysis.paired import contrast
-from patchvae.config import load_study
-from patchvae.errors import ConfigError, SuiteError
+from patchvae.errors import SuiteError
 from patchvae.paper.published import CellKey
 from patchvae.paper.readings import readings_of
-from patchvae.registry import DATASETS
-from patchvae.report.cells import read_cell, refuse_mixtures, sample_of, summarise
 from patchvae.report.table_pages import accuracy_page, architecture_page
 from patchvae.report.templating import environment
-from patchvae.results import write_text
-from patchvae.runs import ProbeConfig
-from patchvae.specs import BEYOND, Cell, Row, Table, load_table
+from patchvae.runtime.results import write_text
+from patchvae.study import paths
+from patchvae.study.config import load_study
+from patchvae.study.registry import DATASETS
+from patchvae.study.runs import ProbeConfig
+from patchvae.study.tables import ARCHITECTURE_TABLES, BEYOND, Cell, Row, Table, load_table
 
 DAGGER = r"$^\dagger$"
-
-ARCHITECTURE_TABLES = {
-    "table6": "Encoders for $32 \\times 32$ images",
-    "table7": "Encoders for $64 \\times 64$ images",
-    "table8": "Decoders for $32 \\times 32$ images",
-    "table9": "Decoders for $64 \\times 64$ images",
-    "table10": "Classifiers",
-}
-
 BEST, CLOSE = "best", "close"
 
 
@@ -44,11 +35,6 @@ class Entry:
     paper: str
     standing: str
     note: str
-
-
-def table_names(study: str) -> list[str]:
-    """Every table that a study has: those it lists, and the architectures."""
-    return [*load_study(study).tables, *ARCHITECTURE_TABLES]
 
 
 def write_table(study: str, name: str, partial: bool = False) -> list[Path]:
@@ -264,8 +250,8 @@ def _csv(table: Table, documents: dict[str, dict[str, Any]]) -> str:
 def _architecture(study: str, name: str) -> dict[str, str]:
     import pandas as pd
 
+    from patchvae.analysis.parameters import heading, networks
     from patchvae.paper.published import parameters
-    from patchvae.report.parameters import heading, networks
 
     columns = [network for network in networks() if network.key.table == name]
     published = parameters()
@@ -308,14 +294,3 @@ def _render(template: str, context: dict[str, Any]) -> str:
     )
     templates.filters["latex"] = latex
     return templates.get_template(template).render(context)
-
-
-def parse_target(text: str) -> tuple[str, str]:
-    """(study, table) of `tables/[<study>/]<table>.<suffix>`, `[<study>/]<table>` or a path of this form."""
-    words = text.removeprefix("tables/").rsplit(".", 1)[0].split("/")
-    study, name = (paths.MAIN_STUDY, words[0]) if len(words) == 1 else (words[0], words[-1])
-    if len(words) > 2 or name not in table_names(study):
-        raise ConfigError(
-            f"'{text}' is no table of study '{study}': choose one of {', '.join(table_names(study))}"
-        )
-    return study, name

@@ -6,15 +6,15 @@ import torch
 import torch.nn.functional as F
 from baseline import Pictures, Pretraining, Probing, batches
 from common import example, random_pixels
-from models.makers import images
+from makers import images
 
 from patchvae.data.tensors import Images
 from patchvae.models import build
-from patchvae.nn.head import Head
-from patchvae.nn.trunk import Trunk
-from patchvae.optim import SGD, Adam
-from patchvae.pretrain import update
-from patchvae.probe import Classifier
+from patchvae.models.head import Head
+from patchvae.models.trunk import Trunk
+from patchvae.numerics.optim import SGD, Adam
+from patchvae.training.pretrain import update
+from patchvae.training.probe import Classifier
 
 STEPS = 3
 

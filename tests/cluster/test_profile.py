@@ -273,7 +273,7 @@ def test_a_grace_time_that_ends_before_the_state_is_saved_costs_only_what_came_a
     """While there is a file `slow` no write comes to an end: SIGTERM, the grace time, SIGKILL, requeue."""
     sync = "            os.fsync(file.fileno())\n"
     hang = '            while os.path.exists("slow"):\n                os.fsync(file.fileno())\n'
-    checkout.edit("patchvae/results.py", sync, sync + hang)
+    checkout.edit("patchvae/runtime/results.py", sync, sync + hang)
     slow, log = checkout.folder / "slow", checkout.folder / LONG_LOG
     head = Head(checkout, f"{LONG}/metrics.json", PATCHVAE_PARTITION="preempt")
     try:

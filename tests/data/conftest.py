@@ -9,7 +9,7 @@ from mini import MINI
 
 from patchvae.data import store
 from patchvae.data.writer import Writer
-from patchvae.registry import Dataset
+from patchvae.study.registry import Dataset
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ import pytest
 from patchvae.data import cifar100
 from patchvae.data.writer import Writer
 from patchvae.errors import DataError
-from patchvae.registry import Dataset
+from patchvae.study.registry import Dataset
 
 SMALL = Dataset("cifar100", "small", 32, 4, 12, 8)
 Make = Callable[[Dataset], Writer]

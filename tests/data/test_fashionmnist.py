@@ -14,7 +14,7 @@ import pytest
 from patchvae.data import fashionmnist, store
 from patchvae.data.writer import Writer
 from patchvae.errors import DataError
-from patchvae.registry import Dataset
+from patchvae.study.registry import Dataset
 
 SMALL = Dataset("fashionmnist", "small", 32, 10, 30, 20)
 Make = Callable[[Dataset], Writer]

@@ -17,7 +17,7 @@ from patchvae.data import filling
 from patchvae.data.decode import Item, decode
 from patchvae.data.writer import Writer
 from patchvae.errors import DataError
-from patchvae.registry import Dataset
+from patchvae.study.registry import Dataset
 
 SMALL = Dataset("small", "small", 16, 3, 30, 6, unlabelled=5)
 Make = Callable[[Dataset], Writer]
@@ -42,7 +42,7 @@ from pathlib import Path
 from patchvae.data.decode import Item
 from patchvae.data.filling import fill
 from patchvae.data.writer import Writer
-from patchvae.registry import Dataset
+from patchvae.study.registry import Dataset
 
 if __name__ == "__main__":
     facts = Dataset("long", "long", 16, 1, 10**5, 0)

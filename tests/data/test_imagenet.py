@@ -14,7 +14,7 @@ from scipy.io import savemat
 from patchvae.data import imagenet, store
 from patchvae.data.decode import Item, decode
 from patchvae.errors import DataError
-from patchvae.registry import Dataset
+from patchvae.study.registry import Dataset
 
 SMALL = Dataset("imagenet", "small", 16, 3, 6, 4)
 IDS = ("n01440764", "n01443537", "n15075141")

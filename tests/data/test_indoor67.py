@@ -10,7 +10,7 @@ from pictures import encode, flat, noise, tar, write
 from patchvae.data import indoor67, store
 from patchvae.data.decode import Item, decode
 from patchvae.errors import DataError
-from patchvae.registry import Dataset
+from patchvae.study.registry import Dataset
 
 SMALL = Dataset("indoor67", "small", 16, 2, 6, 4, unlabelled=3)
 CLASSES = ("airport_inside", "bar")

@@ -29,7 +29,7 @@ def test_same_seed_same_bytes(mini_once: Path) -> None:
 def test_bytes_do_not_depend_on_the_process(mini_once: Path, tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from patchvae.data import store;"
-        "from patchvae.registry import Dataset;"
+        "from patchvae.study.registry import Dataset;"
         "print(store.prepare(Dataset('mini', 'Mini', 32, 10, 200, 40, module='parts'),"
         "root=Path(sys.argv[1]))['digest'])"
     )

@@ -8,7 +8,7 @@ from pictures import noise, write
 from patchvae.data import store
 from patchvae.data.decode import Item, decode
 from patchvae.errors import DataError
-from patchvae.registry import Dataset
+from patchvae.study.registry import Dataset
 
 SMALL = Dataset("places205", "small", 16, 3, 9, 3)
 FOLDERS = ("a/abbey", "a/apartment_building/outdoor", "y/yard")

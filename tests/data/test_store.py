@@ -23,7 +23,7 @@ HALF_WAY = """
 import sys, time
 from pathlib import Path
 from patchvae.data import store
-from patchvae.registry import Dataset
+from patchvae.study.registry import Dataset
 
 def report(line):
     print(line, flush=True)
@@ -242,7 +242,7 @@ def test_subset_of_all_and_of_too_many(mini_once: Path) -> None:
 
 def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
     code = (
-        "import sys; from importlib import import_module; from patchvae.registry import DATASETS;"
+        "import sys; from importlib import import_module; from patchvae.study.registry import DATASETS;"
         "from patchvae.data import store;"
         "[import_module(facts.import_path) for facts in DATASETS.values()];"
         "print(sorted({'torch', 'torchvision', 'scipy', 'PIL', 'rich'} & set(sys.modules)))"

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from small_study import REPO, inside
 
-from patchvae import specs
+from patchvae.analysis.cells import cell_config_digest
 from patchvae.paper.published import CellKey
-from patchvae.report.cells import cell_config_digest
-from patchvae.results import write_result
-from patchvae.runtime import Options
-from patchvae.specs import Cell
+from patchvae.runtime.machine import Options
+from patchvae.runtime.results import write_result
+from patchvae.study import tables as specs
+from patchvae.study.tables import Cell
 
 SMALL = """\
 study: small
@@ -64,8 +64,8 @@ def write_cells() -> Callable[..., None]:
 def trained(tmp_path_factory: pytest.TempPathFactory, parts_root: Path) -> tuple[Path, Options]:
     """A folder in which the runs behind the tables of the study `small` are trained and its cells written."""
     from patchvae.figures.inputs import model_runs, vae_runs
-    from patchvae.pretrain import pretrain
-    from patchvae.runs import resolve_run
+    from patchvae.study.runs import resolve_run
+    from patchvae.training.pretrain import pretrain
 
     folder = tmp_path_factory.mktemp("figures") / "project"
     shutil.copytree(REPO / "config", folder / "config")

@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from patchvae import paths
-from patchvae.checkpoint import load_weights
 from patchvae.data.tensors import scale
 from patchvae.errors import CheckpointError
 from patchvae.figures import canvas, discovery, precision
@@ -19,10 +17,12 @@ from patchvae.figures.inputs import default_run, figure_runs, part_runs
 from patchvae.figures.networks import load_trained
 from patchvae.figures.patches import all_patches
 from patchvae.models import build
-from patchvae.nn.batchnorm import calibrate
-from patchvae.runs import resolve_run
-from patchvae.runtime import Options
-from patchvae.seeds import derive_seed
+from patchvae.numerics.batchnorm import calibrate
+from patchvae.numerics.seeds import derive_seed
+from patchvae.runtime.checkpoint import load_weights
+from patchvae.runtime.machine import Options
+from patchvae.study import paths
+from patchvae.study.runs import resolve_run
 
 RNG = np.random.default_rng(0)
 TARGET = Target("small", FIGURES["discovery"])
@@ -141,7 +141,7 @@ def test_a_snapshot_is_the_network_of_a_shorter_training(
 
     from small_study import forget_configs
 
-    from patchvae.pretrain import pretrain
+    from patchvae.training.pretrain import pretrain
 
     shutil.copytree(trained[0] / "config", tmp_path / "config")
     study = tmp_path / "config" / "small.yaml"

@@ -9,7 +9,6 @@ import pytest
 import torch
 from matplotlib import rcParams
 
-from patchvae import paths
 from patchvae.errors import CheckpointError, ConfigError
 from patchvae.figures import (
     ablations,
@@ -28,10 +27,11 @@ from patchvae.figures.catalogue import FIGURES, Target, figure_names
 from patchvae.figures.inputs import default_run, figure_cells, figure_runs, input_files
 from patchvae.figures.networks import held_out, load_trained
 from patchvae.figures.write import write_figure
-from patchvae.losses import patch_weights, weighted_squared_error
+from patchvae.models.losses import patch_weights, weighted_squared_error
 from patchvae.paper.published import CellKey, accuracy, parameters
-from patchvae.registry import MODELS
-from patchvae.runtime import Options
+from patchvae.runtime.machine import Options
+from patchvae.study import paths
+from patchvae.study.registry import MODELS
 
 
 def target(name: str, study: str = "small") -> Target:

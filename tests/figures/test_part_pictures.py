@@ -10,7 +10,7 @@ from patchvae.figures.catalogue import FIGURES, Target
 from patchvae.figures.inputs import default_run
 from patchvae.figures.networks import load_parts
 from patchvae.figures.patches import corners, patch_side
-from patchvae.runtime import Options
+from patchvae.runtime.machine import Options
 
 RNG = np.random.default_rng(0)
 

@@ -16,10 +16,10 @@ from patchvae.figures import canvas, posterior
 from patchvae.figures.catalogue import FIGURES, Target
 from patchvae.figures.inputs import vae_runs
 from patchvae.figures.networks import load_trained
-from patchvae.figures.posterior_tables import Posteriors, Usage, Visibility
 from patchvae.models.beta_vae import BetaVAE
 from patchvae.models.patchvae import PatchVAE
-from patchvae.runtime import Options
+from patchvae.report.posterior import Posteriors, Usage, Visibility
+from patchvae.runtime.machine import Options
 
 TARGET = Target("small", FIGURES["posterior"])
 

@@ -10,17 +10,17 @@ from safetensors.torch import save_file
 from small_study import forget_configs
 from torchvision.models import resnet18
 
-from patchvae import paths
-from patchvae.checkpoint import load_weights
+from patchvae.analysis.cells import write_cell
 from patchvae.errors import CheckpointError, ConfigError, DataError
-from patchvae.pretrain import pretrain
-from patchvae.probe import probe
-from patchvae.report.cells import write_cell
-from patchvae.report.explain import explain
+from patchvae.planning.explain import explain
 from patchvae.report.tables import write_table
-from patchvae.runs import Run, resolve_probe, resolve_run
-from patchvae.runtime import Options
-from patchvae.specs import find_cell, load_table
+from patchvae.runtime.checkpoint import load_weights
+from patchvae.runtime.machine import Options
+from patchvae.study import paths
+from patchvae.study.runs import Run, resolve_probe, resolve_run
+from patchvae.study.tables import find_cell, load_table
+from patchvae.training.pretrain import pretrain
+from patchvae.training.probe import probe
 
 STUDY = """\
 external:

@@ -8,12 +8,12 @@ import torch
 from makers import LOSSES, images, make_adversarial, make_beta, make_parts
 from torch import Tensor, nn
 
-from patchvae import losses
+from patchvae.analysis.parameters import compare_counts
+from patchvae.models import losses
 from patchvae.models.base import VAE, Phase, Unsupervised
 from patchvae.models.bigan import BiGAN
 from patchvae.paper.published import parameters
-from patchvae.pretrain import update
-from patchvae.report.parameters import compare_counts
+from patchvae.training.pretrain import update
 
 KINDS: dict[str, Callable[[], Unsupervised]] = {
     "beta-vae": make_beta,

@@ -6,7 +6,7 @@ from makers import images, make_adversarial, make_parts
 from torch import Tensor
 
 from patchvae.models.patchvae import PatchVAE
-from patchvae.schedules import temperature
+from patchvae.models.schedules import temperature
 
 
 def slow_appearance(vae: PatchVAE, x: Tensor) -> tuple[Tensor, Tensor]:

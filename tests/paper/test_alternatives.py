@@ -1,6 +1,6 @@
 """Each reading's alternatives are keys, and change a number; the defaults give the numbers of before.
 
-fixtures/defaults.json was written before these choices were keys (tests/paper/tiny_numbers.py has the
+fixtures/defaults.json was written before these choices were keys (tests/tiny_numbers.py has the
 recipe).
 """
 
@@ -90,7 +90,7 @@ def test_features_of_the_two_losses_differ(tiny: Tiny) -> None:
 
 @pytest.mark.parametrize("reduction", ["sum", "mean"])
 def test_a_matched_lw_has_the_value_of_l2_and_a_gradient_of_its_own(reduction: str) -> None:
-    from patchvae.losses import Reconstruction
+    from patchvae.models.losses import Reconstruction
 
     generator = torch.Generator().manual_seed(0)
     x, x_hat = (torch.rand(4, 3, 32, 32, generator=generator) for _ in range(2))

@@ -2,9 +2,9 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from patchvae.config import protocol
 from patchvae.paper.published import CellKey, accuracy
 from patchvae.paper.readings import ORIGINS, readings, readings_of
+from patchvae.study.config import protocol
 
 
 def test_they_are_numbered_and_each_says_who_settles_it():

@@ -25,7 +25,7 @@ def test_our_modules_have_every_published_parameter_count(result):
 
 
 def test_our_layers_are_the_printed_ones_one_by_one():
-    from patchvae.report.parameters import layers as ours
+    from patchvae.analysis.parameters import layers as ours
 
     for key in parameters():
         assert audit.layer_difference(layers(key), ours(key)) == [], key

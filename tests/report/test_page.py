@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
+from patchvae.analysis.cells import cell_config_digest
 from patchvae.errors import CheckpointError
 from patchvae.figures.catalogue import illustrations
 from patchvae.paper.published import CellKey, accuracy
-from patchvae.report.cells import cell_config_digest
 from patchvae.report.page import html, write_page
-from patchvae.results import write_bytes, write_result
-from patchvae.specs import Cell, load_table
+from patchvae.runtime.results import write_bytes, write_result
+from patchvae.study.tables import Cell, load_table
 
 
 def write_cell(cell: Cell, values: list[float]) -> None:

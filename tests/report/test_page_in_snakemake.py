@@ -13,7 +13,7 @@ from checkout import REPO, Checkout, copy_project
 from small_study import forget_configs
 
 from patchvae.figures.catalogue import illustrations
-from patchvae.report.tables import table_names
+from patchvae.study.tables import table_names
 
 
 @pytest.fixture(scope="module")

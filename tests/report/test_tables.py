@@ -13,14 +13,14 @@ import pandas as pd
 import pytest
 from made_results import near_paper, study_in, write_probes
 
+from patchvae.analysis.cells import read_cell, sample_of, write_cell
 from patchvae.analysis.paired import contrast
 from patchvae.errors import CheckpointError, ConfigError, SuiteError
 from patchvae.paper.published import accuracy, parameters
 from patchvae.report import document
-from patchvae.report.cells import read_cell, sample_of, write_cell
-from patchvae.report.tables import ARCHITECTURE_TABLES, parse_target, write_table
-from patchvae.results import read_result, write_result
-from patchvae.specs import load_table
+from patchvae.report.tables import write_table
+from patchvae.runtime.results import read_result, write_result
+from patchvae.study.tables import ARCHITECTURE_TABLES, load_table, parse_target
 
 GOLDEN = Path(__file__).resolve().parents[1] / "fixtures" / "tables"
 needs_latex = pytest.mark.skipif(

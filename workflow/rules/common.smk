@@ -10,13 +10,13 @@ from pathlib import Path
 import psutil
 from snakemake.exceptions import WorkflowError
 
-from patchvae import paths, sources
-from patchvae.config import load_study
+from patchvae.study import paths, sources
+from patchvae.study.config import load_study
 from patchvae.errors import SuiteError
-from patchvae.registry import PROBES
-from patchvae.report.tables import ARCHITECTURE_TABLES, table_names
-from patchvae.runs import Run, resolve_probe, resolve_run
-from patchvae.specs import find_cell, load_table
+from patchvae.study.registry import PROBES
+from patchvae.study.tables import ARCHITECTURE_TABLES, table_names
+from patchvae.study.runs import Run, resolve_probe, resolve_run
+from patchvae.study.tables import find_cell, load_table
 
 # Jobs run `python -m patchvae` with the interpreter that runs Snakemake, activated or not; a conda
 # environment, where asked for, comes before it.

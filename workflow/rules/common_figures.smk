@@ -3,7 +3,7 @@
 from patchvae.figures.catalogue import FIGURES, FORMATS, STYLE, Target, figure_names
 from patchvae.figures.inputs import default_run, input_files
 from patchvae.report.table_pages import TABLE_PAGE
-from patchvae.results import sha256_file
+from patchvae.study.digests import file_digest
 
 # tables that figures write -> their label in Snakemake's report
 TABLES_OF_FIGURES = {"discovery": "Part discovery", "posterior": "Latent codes"}

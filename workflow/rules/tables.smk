@@ -10,7 +10,7 @@ rule cell:
         "../../environment.yml"
     params:
         config=lambda w: [probe.digest for probe in cell_of(w).probes()],
-        source=sources.report_source("cells"),
+        source=sources.source_digest("patchvae.analysis.cells"),
         paper=sources.paper_source("accuracy.csv", "readings.yaml"),
     shell:
         "python -m patchvae cell {output:q} > {log:q} 2>&1"

@@ -1,0 +1,278 @@
+"""A study's cells beside the paper's numbers: verdicts, rankings and claims.
+
+Only the study `paper` follows the printed protocol, so only there is a number judged; the claims are
+evaluated for every study. docs/comparison.md explains each verdict.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from patchvae.analysis.cells import cell_config_digest, failed_cells, refuse_mixtures, sample_of
+from patchvae.analysis.claims import Judged, judge
+from patchvae.analysis.noise import Noise, seed_noise
+from patchvae.analysis.paired import Sample
+from patchvae.analysis.printed import points
+from patchvae.analysis.stats import Interval, Verdict, kendall_tau, verdict
+from patchvae.errors import CheckpointError
+from patchvae.paper.claims import Part, load_claims
+from patchvae.paper.published import CellKey, accuracy
+from patchvae.paper.readings import readings_of
+from patchvae.runtime.results import read_result
+from patchvae.study import paths
+from patchvae.study.tables import study_cells
+
+NOT_RUN, FAILED, DONE, UNPUBLISHED = "not run", "failed", "done", "not in the paper"
+
+
+# csv column -> heading for people
+COLUMNS = {
+    "table": "table",
+    "row": "row",
+    "column": "column",
+    "ours": "ours",
+    "sd": "sd",
+    "low": "low",
+    "high": "high",
+    "interval": "interval",
+    "seeds": "seeds",
+    "n_test": "test images",
+    "paper": "paper",
+    "difference": "difference",
+    "consistent_within": "consistent within",
+    "margin": "margin",
+    "verdict": "verdict",
+    "failed": "failed seeds",
+    "readings": "our readings",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One expected cell: its accuracies and predictions, the failed seeds, and what follows."""
+
+    key: CellKey
+    word: str
+    sample: Sample
+    failed: Mapping[int, str]
+    interval: Interval | None
+    interval_kind: str
+    sd: float | None
+    n_test: int | None
+    paper: float | None
+    verdict: Verdict | None
+    readings: tuple[str, ...]
+
+    @property
+    def values(self) -> Mapping[int, float]:
+        """Accuracies by seed in percent."""
+        return self.sample.values
+
+    @property
+    def mean(self) -> float | None:
+        return fmean(self.values.values()) if self.values else None
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Kendall's tau between the paper's order and ours of the rows of one column; None if undefined.
+
+    `axis` is the hyper-parameter that the rows sweep, empty where they are models.
+    """
+
+    table: str
+    axis: str
+    column: str
+    rows: int
+    tau: float | None
+    p: float | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything that `patchvae compare` shows and writes."""
+
+    study: str
+    rows: tuple[Row, ...]
+    rankings: tuple[Ranking, ...]
+    noise: tuple[Noise, ...]
+    claims: tuple[Judged, ...]
+
+    @property
+    def judged(self) -> bool:
+        return self.study == paths.MAIN_STUDY
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many cells got each word, most first."""
+        words = [row.word for row in self.rows]
+        return dict(sorted(((w, words.count(w)) for w in set(words)), key=lambda i: (-i[1], i[0])))
+
+
+def compare(
+    study: str,
+    root: Path,
+    expected: Collection[CellKey],
+    *,
+    config_digests: Mapping[CellKey, str] | None = None,
+    partial: Mapping[CellKey, Mapping[str, Any]] | None = None,
+    claims: Sequence[Part] | None = None,
+) -> Comparison:
+    """Compare the cells under `root/results/<study>` that a study expects, in the order given.
+
+    `partial` holds what there is of cells with failed seeds, in place of their files.
+    A cell whose `config_digests` entry differs is refused, as are altered files and cells of one data
+    set that differ in data, sources or test images (CheckpointError). `claims` default to C1-C12.
+    """
+    documents = {key: (partial or {}).get(key) or _read(study, root, key) for key in expected}
+    found = {key: document for key, document in documents.items() if document is not None}
+    for key, document in found.items():
+        wanted = (config_digests or {}).get(key, document["config_digest"])
+        if document["config_digest"] != wanted:
+            raise CheckpointError(
+                f"{_path(study, root, key)} was made with another configuration: run its job again"
+            )
+    refuse_mixtures({_path(study, root, key): d for key, d in found.items() if d["values"]})
+    rows = tuple(_row(study, key, document) for key, document in documents.items())
+    return Comparison(
+        study=study,
+        rows=rows,
+        rankings=tuple(_rankings(rows)),
+        noise=tuple(seed_noise(_scatter(row, found[row.key]) for row in rows if row.values)),
+        claims=tuple(_claims(rows, claims or load_claims())),
+    )
+
+
+def compare_study(study: str, claims: Path | None = None, root: Path = Path()) -> Comparison:
+    """`compare` of a study below `root`: stale cells are refused, failed jobs shown as failed."""
+    cells = study_cells(study)
+    digests = {CellKey.parse(cell.key): cell_config_digest(cell) for cell in cells}
+    return compare(
+        study,
+        root,
+        list(digests),
+        config_digests=digests,
+        partial=failed_cells(cells) if root == Path() else None,
+        claims=load_claims(claims) if claims else None,
+    )
+
+
+def _path(study: str, root: Path, key: CellKey) -> Path:
+    return root / paths.CELL.format(study=study, table=key.table, row=key.row, column=key.column)
+
+
+def _read(study: str, root: Path, key: CellKey) -> dict[str, Any] | None:
+    """The cell's file once digest, place and published value are checked; None when there is none."""
+    path = _path(study, root, key)
+    if not path.exists():
+        return None
+    document = read_result(path, "cell")
+    place = (document["study"], document["table"], document["row"], document["column"])
+    if place != (study, *key):
+        raise CheckpointError(
+            f"{path} is the cell {'/'.join(place)}: delete it and run its job again"
+        )
+    if document["paper"] != _published(study, key):
+        raise CheckpointError(
+            f"{path} names another published value than the package: run its job again"
+        )
+    return document
+
+
+def _published(study: str, key: CellKey) -> float | None:
+    return accuracy().get(key) if study == paths.MAIN_STUDY else None
+
+
+def _row(study: str, key: CellKey, document: Mapping[str, Any] | None) -> Row:
+    document = document or {"seeds": [], "values": [], "failed": []}
+    sample = sample_of(document)
+    values = sample.values
+    failed = {entry["seed"]: entry["error"] for entry in document["failed"]}
+    paper = _published(study, key)
+    judgement = None
+    if values and paper is not None:
+        judgement = verdict(list(values.values()), document["n_test"], paper)
+    return Row(
+        key=key,
+        word=_word(study, values, failed, judgement),
+        sample=sample,
+        failed=failed,
+        interval=tuple(document["interval"]) if values else None,
+        interval_kind=document["interval_kind"] if values else "",
+        sd=document.get("sd"),
+        n_test=document.get("n_test"),
+        paper=paper,
+        verdict=judgement,
+        readings=tuple(readings_of(key, origin="ours")),
+    )
+
+
+def _scatter(
+    row: Row, document: Mapping[str, Any]
+) -> tuple[CellKey, str, str, Mapping[int, float]]:
+    return row.key, document["model"], document["probe"], row.values
+
+
+def _word(
+    study: str, values: Mapping[int, float], failed: Mapping[int, str], judgement: Verdict | None
+) -> str:
+    if not values:
+        return FAILED if failed else NOT_RUN
+    if judgement:
+        return judgement.word
+    return UNPUBLISHED if study == paths.MAIN_STUDY else DONE
+
+
+def _claims(rows: Sequence[Row], parts: Iterable[Part]) -> list[Judged]:
+    done = [row for row in rows if row.values]
+    return judge(
+        parts,
+        {row.key: row.sample for row in done},
+        cells=[row.key for row in rows],
+        n_test={row.key.dataset: row.n_test for row in done if row.n_test},
+    )
+
+
+def _rankings(rows: Iterable[Row]) -> list[Ranking]:
+    columns: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
+    for row in rows:
+        if row.verdict and row.paper is not None:
+            axis = row.key.row.partition("=")[0] if "=" in row.key.row else ""
+            pairs = columns.setdefault((row.key.table, axis, row.key.column), [])
+            pairs.append((row.paper, row.verdict.mean))
+    found = []
+    for (table, axis, column), pairs in columns.items():
+        tau = kendall_tau([a for a, _ in pairs], [b for _, b in pairs])
+        found.append(Ranking(table, axis, column, len(pairs), *(tau or (None, None))))
+    return found
+
+
+def record(row: Row) -> dict[str, str]:
+    """A cell as text, two decimals."""
+    low, high = row.interval or (None, None)
+    judged = row.verdict
+    return {
+        "table": row.key.table,
+        "row": row.key.row,
+        "column": row.key.column,
+        "ours": _digits(row.mean),
+        "sd": _digits(row.sd),
+        "low": _digits(low),
+        "high": _digits(high),
+        "interval": row.interval_kind,
+        "seeds": " ".join(map(str, row.values)),
+        "n_test": str(row.n_test or ""),
+        "paper": _digits(row.paper),
+        "difference": points(judged.difference) if judged else "",
+        "consistent_within": _digits(judged.consistent_within) if judged else "",
+        "margin": _digits(judged.margin) if judged else "",
+        "verdict": row.word,
+        "failed": "; ".join(f"{seed}: {error}" for seed, error in row.failed.items()),
+        "readings": " ".join(row.readings),
+    }
+
+
+def _digits(number: float | None) -> str:
+    return "" if number is None else f"{number:.2f}"

@@ -1,1 +1,0 @@
-"""Networks of the paper's Tables 6-10."""

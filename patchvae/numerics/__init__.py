@@ -1,0 +1,1 @@
+"""What decides digits besides the models: precision, processes, optimizers, seeds, memory."""

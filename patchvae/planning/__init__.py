@@ -1,0 +1,1 @@
+"""What is done, what is missing and what it costs."""

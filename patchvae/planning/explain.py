@@ -1,0 +1,245 @@
+"""Everything about one number: the paper's value, the configuration and who chose it, jobs, verdict."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from patchvae.analysis.cells import cell_config_digest
+from patchvae.analysis.compare import Row, compare, record
+from patchvae.paper.published import CellKey, Number, accuracy, find, numbers, parameters
+from patchvae.paper.readings import Reading, readings, readings_of
+from patchvae.planning.jobs import Job, cell_job, parse_training, training_job, with_needs
+from patchvae.planning.states import DONE, State, States, cell_state
+from patchvae.study import paths
+from patchvae.study.config import Study, load_study, show
+from patchvae.study.registry import ARCHITECTURES, DATASETS
+from patchvae.study.runs import PretrainConfig, ProbeConfig
+from patchvae.study.tables import Cell, parse_cell, study_cells
+
+PLACE = re.compile(r"table\d+:\d+:\d+")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A resolved value and who chose it: paper, release, ours, or the user by the file named."""
+
+    key: str
+    value: str
+    source: str
+    where: str = ""
+    reading: str = ""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What `patchvae explain` shows; empty parts are left out."""
+
+    title: str
+    facts: Mapping[str, str]
+    choices: tuple[Choice, ...] = ()
+    readings: tuple[Reading, ...] = ()
+    jobs: tuple[tuple[Job, State], ...] = ()
+    files: tuple[Path, ...] = ()
+    commands: tuple[str, ...] = ()
+
+
+def explain(text: str) -> Explanation:
+    """Explain a cell, a run or a probe by its path or name, or a published number by its printed place.
+
+    ConfigError when `text` names nothing that exists.
+    """
+    if PLACE.fullmatch(text):
+        text = str(find(text).key)
+    if text in map(str, parameters()):
+        return _count(find(text))
+    if "/runs/" in text or "/seed" in text:
+        return _training(text)
+    return _cell(parse_cell(text))
+
+
+def _cell(cell: Cell) -> Explanation:
+    key, states, job = CellKey.parse(cell.key), States(), cell_job(cell)
+    config = cell.probes()[0]
+    state = cell_state(states, job)
+    facts = {
+        "study": f"{cell.study}: {load_study(cell.study).title}",
+        "paper": _published(cell, key),
+        "state": _say(state),
+        **_outcome(cell, state),
+    }
+    row = f"config/tables/{cell.table}.yaml, row {cell.row.key}"
+    return Explanation(
+        title=f"{cell.study}/{cell.key}",
+        facts=facts,
+        choices=tuple(choices(config, row)),
+        readings=tuple(readings()[name] for name in readings_of(key)),
+        jobs=tuple((other, states.of(other)) for other in with_needs([job])),
+        files=(cell.path, *_folders(job), _table(cell)),
+        commands=_commands(job),
+    )
+
+
+def _training(text: str) -> Explanation:
+    config = parse_training(text)
+    job, states = training_job(config), States()
+    cells = [cell for cell in study_cells(config.run.study) if _uses(cell, config)]
+    return Explanation(
+        title=job.name,
+        facts={
+            "study": f"{config.run.study}: {load_study(config.run.study).title}",
+            "state": _say(states.of(job)),
+            "cells": ", ".join(cell.key for cell in cells) or "none of the study's tables",
+        },
+        choices=tuple(choices(config, "the run's name")),
+        jobs=tuple((other, states.of(other)) for other in with_needs([job])),
+        files=_folders(job),
+        commands=_commands(job),
+    )
+
+
+def _count(number: Number) -> Explanation:
+    from patchvae.analysis.parameters import counts
+
+    ours, published = counts()[number.key], int(number.value)
+    return Explanation(
+        title=str(number.key),
+        facts={
+            "paper": f"{published:,} parameters ({number.place})",
+            "ours": f"{ours:,} parameters, counted in the module itself",
+            "verdict": "equal" if ours == published else f"differs by {ours - published:+,}",
+        },
+        files=tuple(
+            paths.table(paths.MAIN_STUDY, number.key.table, suffix)
+            for suffix in paths.TABLE_FORMATS
+        ),
+        commands=("patchvae params", f"snakemake tables/{number.key.table}.tex"),
+    )
+
+
+def _published(cell: Cell, key: CellKey) -> str:
+    if cell.study != paths.MAIN_STUDY or key not in accuracy():
+        return "the paper has no such number"
+    number = next(number for number in numbers() if number.key == key)
+    return f"{number.value:.2f} % ({number.place})"
+
+
+def _outcome(cell: Cell, state: State) -> dict[str, str]:
+    """Our number and its verdict, once the cell is done."""
+    judged = cell.study == paths.MAIN_STUDY
+    if state.word != DONE:
+        return {"verdict": "none before it is done"} if judged else {}
+    key = CellKey.parse(cell.key)
+    row = compare(cell.study, Path(), [key], config_digests={key: cell_config_digest(cell)}).rows[0]
+    if not judged:
+        return {"ours": _ours(row), "verdict": "none: only the study paper follows the paper"}
+    return {"ours": _ours(row), "verdict": _verdict(row)}
+
+
+def _ours(row: Row) -> str:
+    text = record(row)
+    return (
+        f"{text['ours']} % over seed{'s' if len(row.values) > 1 else ''} {text['seeds']},"
+        f" 95 % interval {text['low']} to {text['high']} ({text['interval']})"
+    )
+
+
+def _verdict(row: Row) -> str:
+    if row.verdict is None:
+        return row.word
+    text = record(row)
+    return (
+        f"{row.word}: difference {text['difference']} points, consistent within"
+        f" {text['consistent_within']}, margin {text['margin']}"
+    )
+
+
+def _say(state: State) -> str:
+    took = f" (took {state.seconds:.0f} s)" if state.seconds is not None else ""
+    return state.word + (f": {state.detail}" if state.detail else "") + took
+
+
+def _uses(cell: Cell, config: PretrainConfig | ProbeConfig) -> bool:
+    if isinstance(config, ProbeConfig):
+        return any(probe.folder == config.folder for probe in cell.probes())
+    return any(probe.run == config.run for probe in cell.probes())
+
+
+def _folders(job: Job) -> tuple[Path, ...]:
+    """The folders of the trainings behind a job, in order."""
+    return tuple(other.target.parent for other in with_needs([job]) if other.config is not None)
+
+
+def _table(cell: Cell) -> Path:
+    return paths.table(cell.study, cell.table, "tex")
+
+
+def _commands(job: Job) -> tuple[str, ...]:
+    """By the workflow, here and on a cluster; then each job by hand."""
+    by_hand = [other.command for other in with_needs([job])]
+    return (f"snakemake {job.target}", f"snakemake --profile slurm {job.target}", *by_hand)
+
+
+def choices(config: PretrainConfig | ProbeConfig, named_by: str) -> list[Choice]:
+    """Every value behind a job in the protocol's order; `named_by` chose what the study does not."""
+    encoder = config.encoder if isinstance(config, ProbeConfig) else config
+    study = load_study(encoder.run.study)
+    found = _data_choices(encoder, study)
+    found.append(Choice("seeds", " ".join(map(str, study.seeds)), _user(study)))
+    found += [_choice(study, encoder, key, v, named_by) for key, v in _values(config, encoder)]
+    return found
+
+
+def _values(
+    config: PretrainConfig | ProbeConfig, encoder: PretrainConfig
+) -> Iterator[tuple[str, Any]]:
+    """The protocol's keys that a job depends on, with their resolved values."""
+    architecture = ARCHITECTURES[encoder.architecture]
+    elsewhere = {key.partition(".")[2]: key for key in architecture.keys if "." in key}
+    yield "external.inputs" if architecture.named else architecture.inputs, encoder.data.inputs
+    sections: list[tuple[str, Mapping[str, Any]]] = [
+        ("model", encoder.model),
+        ("reconstruction", encoder.reconstruction),
+        ("init", encoder.init),
+        ("adversarial", encoder.adversarial or {}),
+        ("pretrain", vars(encoder.pretrain) if encoder.pretrain else {}),
+        ("probe", vars(config.probe) if isinstance(config, ProbeConfig) else {}),
+    ]
+    for section, values in sections:
+        for name, value in values.items():
+            yield elsewhere.get(name, f"{section}.{name}"), value
+
+
+def _choice(study: Study, encoder: PretrainConfig, key: str, value: Any, named_by: str) -> Choice:
+    if key not in study.defaults:  # an external encoder's file, its SHA-256, prefix and inputs
+        return Choice(f"external.{key.split('.')[1]}", str(value), _user(study))
+    entry, chosen = study.defaults[key], study.value(key, encoder.run.dataset)
+    text = show(value)
+    expected = chosen.value
+    if expected == "1/N":
+        expected, text = 1 / int(encoder.model["num_parts"]), f"1/N = {text}"
+    if value != expected:
+        return Choice(key, show(value), f"user ({named_by})", "", entry.reading or "")
+    if chosen.source.startswith("study "):
+        return Choice(key, text, _user(study), "", entry.reading or "")
+    return Choice(key, text, chosen.source, entry.where, entry.reading or "")
+
+
+def _data_choices(encoder: PretrainConfig, study: Study) -> list[Choice]:
+    facts = DATASETS[encoder.data.dataset]
+    found = [Choice("dataset", f"{facts.title}, {facts.size} x {facts.size}", _user(study))]
+    for split, published in (("train", facts.train), ("test", facts.test)):
+        limit = study.limit(facts.name, split)
+        source = "all of the published set" if limit is None else _user(study)
+        found.append(Choice(f"{split} images", f"{limit or published:,}", source))
+    if encoder.data.unlabelled:
+        found.append(Choice("unlabelled images", f"{facts.unlabelled:,}", "paper", "", "A16"))
+    title = ARCHITECTURES[encoder.architecture].name
+    loss = f", loss {encoder.recon}" if encoder.recon else ""
+    adversarial = ", adversarial" if encoder.adversarial else ""
+    return [*found, Choice("model", f"{encoder.run.model} ({title}{loss}{adversarial})", "the row")]
+
+
+def _user(study: Study) -> str:
+    return f"user (config/{study.name}.yaml)"

@@ -1,0 +1,130 @@
+"""What devices do, as measured: images a second, the seconds around a job's work, bytes that it leaves."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from patchvae.planning.work import pretrain_images, probe_images
+from patchvae.study.config import read_yaml
+from patchvae.study.registry import lookup
+from patchvae.study.runs import NeighbourSettings, PretrainConfig, ProbeConfig
+
+CACHE_BYTES = 64 << 30  # as in patchvae.training.probe, which is slow to import
+# distances in the time in which the classifier judges an image: one product of D features in float64,
+# which takes twice as long as in float32, to 512 (protocol's probe.hidden) in float32
+PAIRS = 256
+SLOW, TYPICAL, FAST = range(3)
+# channels and stride of what a frozen stage hands on (the trunk's layers are the same in both sizes)
+OUTPUTS = {"conv1": (64, 4), "conv3": (64, 4), "conv5": (128, 8)}
+
+Rates = Mapping[int, Mapping[str, tuple[float, float, float]]]
+Seconds = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Device:
+    """One device; `match` is how results name it, `measured` is false for rates computed from others.
+
+    Rates are the slowest, the median and the fastest of `n` timings, in images a second, by image size
+    and then by model (`pretrain`) or by the last frozen stage, `scratch` where there is none.
+    """
+
+    name: str
+    match: str
+    hardware: str
+    measured: bool
+    n: int
+    date: str
+    start: float  # seconds of a training's process before its own clock starts
+    inside: float  # seconds by its clock that no image takes
+    past: Sequence[Mapping[str, Any]]  # earlier forecasts: what, forecast, measured (seconds), date
+    pretrain: Rates
+    prefix: Rates
+    train: Rates
+    evaluate: Rates
+    packing: Mapping[int, float] = field(
+        default_factory=dict
+    )  # runs at once -> their total rate, one = 1
+
+    def gain(self, runs: int) -> float | None:
+        """What so many trainings side by side get done, one alone being 1; None where not measured."""
+        return 1.0 if runs == 1 else self.packing.get(runs)
+
+    def seconds(self, config: PretrainConfig | ProbeConfig) -> Seconds | None:
+        """Fastest, typical and slowest seconds by the job's own clock; None where no rate is known."""
+        if not self.n:
+            return None
+        work = self._probe if isinstance(config, ProbeConfig) else self._pretrain
+        found = [work(config, which) for which in (FAST, TYPICAL, SLOW)]  # type: ignore[arg-type]
+        if None in found:
+            return None
+        low, typical, high = (self.inside + (seconds or 0.0) for seconds in found)
+        return low, typical, high
+
+    def _pretrain(self, config: PretrainConfig, which: int) -> float | None:
+        if config.pretrain is None:
+            return 0.0
+        rate = self.pretrain.get(config.data.size, {}).get(config.run.model)
+        return (
+            None if rate is None else config.pretrain.epochs * pretrain_images(config) / rate[which]
+        )
+
+    def _probe(self, config: ProbeConfig, which: int) -> float | None:
+        size, stage = config.encoder.data.size, config.frozen or "scratch"
+        rates = [
+            table.get(size, {}).get(stage) for table in (self.prefix, self.train, self.evaluate)
+        ]
+        if None in rates:
+            return None
+        frozen, train, evaluate = (1 / rate[which] for rate in rates if rate is not None)
+        n, n_test = probe_images(config)
+        if isinstance(config.probe, NeighbourSettings):
+            return (n + n_test) * frozen + n * n_test * evaluate / PAIRS
+        epochs = config.training.epochs
+        trained, evaluated = epochs * n, (epochs + 1) * n_test
+        seen = (
+            n * (2 if config.training.flip else 1) + n_test
+        )  # by the frozen stages, once, when cached
+        if not cached(config):
+            seen = trained + evaluated
+        return seen * frozen + trained * train + evaluated * evaluate
+
+
+def cached(config: ProbeConfig) -> bool:
+    """Whether the probe keeps the frozen stages' output of all training images (patchvae.training.probe)."""
+    if config.frozen is None:
+        return False
+    channels, stride = OUTPUTS[config.frozen]
+    floats = channels * (config.encoder.data.size // stride) ** 2
+    images = probe_images(config)[0] * (2 if config.training.flip else 1)
+    return 4 * floats * images <= CACHE_BYTES
+
+
+@cache
+def _document() -> dict[str, Any]:
+    return dict(read_yaml(files("patchvae.planning").joinpath("throughput.yaml")))
+
+
+def device(name: str) -> Device:
+    """A device by its name; ConfigError lists those that are known."""
+    raw = lookup("device", _document()["devices"], name)
+    return Device(name=name, **raw)
+
+
+def overhead(name: str) -> float:
+    """CPU seconds of a part of the workflow that no device decides."""
+    return float(_document()["overhead"][name])
+
+
+def prepare_seconds(dataset: str) -> float | None:
+    """Seconds that decoding a dataset takes, where it was measured."""
+    seconds = _document()["prepare"].get(dataset)
+    return None if seconds is None else float(seconds)
+
+
+def weight_bytes(size: int, model: str) -> int | None:
+    """Bytes of the weights that a pretraining leaves."""
+    found = _document()["weights"].get(size, {}).get(model)
+    return None if found is None else int(found)

@@ -1,0 +1,1 @@
+"""What carries a job and never touches a digit: results, states, locks, failures, signals, devices."""

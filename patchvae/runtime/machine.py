@@ -1,0 +1,103 @@
+"""The machine: how a job runs, its device, and the provenance written into every result."""
+
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from patchvae.errors import ConfigError
+from patchvae.runtime.launch import ranks, runs_per_gpu
+from patchvae.runtime.stop import StopRequest
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a job runs, apart from what it computes: recorded, never part of a configuration."""
+
+    device: str = "auto"
+    threads: int = 1
+    save_every: float = 300.0  # seconds between saved states
+    data: Path | None = None
+    stop: StopRequest = field(default_factory=StopRequest)
+    deterministic: bool = False  # on a GPU too
+    graphs: bool = True  # CUDA graphs, on one GPU
+
+    def captures(self, device: Any) -> bool:
+        """Whether steps on a device are captured as CUDA graphs."""
+        return self.graphs and device.type == "cuda" and ranks() == 1
+
+
+def now() -> str:
+    """UTC time to the second, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def pick_device(name: str) -> Any:
+    """The torch device called `auto`, `cpu` or `cuda`; ConfigError for others or without a GPU."""
+    import torch
+
+    if name not in ("auto", "cpu", "cuda"):
+        raise ConfigError(f"unknown device '{name}': choose one of auto, cpu or cuda")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device 'cuda' was asked for, but PyTorch sees no GPU: use --device cpu")
+    return torch.device(name)
+
+
+@cache
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(Path(__file__).parent), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _cpu_model() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def provenance(started: str, options: Options | None = None) -> dict[str, Any]:
+    """Versions, git state, hardware, threads and times of the job that calls this last."""
+    record: dict[str, Any] = {
+        "started": started,
+        "ended": now(),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in ("torch", "numpy", "patchvae-repro")},
+        "git": {"commit": _git("rev-parse", "HEAD"), "dirty": bool(_git("status", "--porcelain"))},
+        "host": {"cpu": _cpu_model(), "cores": os.cpu_count(), "system": platform.system()},
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+    }
+    if options is not None:
+        import torch
+
+        device = pick_device(options.device)
+        record["threads"] = torch.get_num_threads()
+        record["processes"] = ranks()
+        record["runs_per_gpu"] = runs_per_gpu()
+        record["deterministic"] = options.deterministic
+        record["graphs"] = options.captures(device)
+        record["device"] = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
+        record["peak_memory_mib"] = peak_memory_mib(device)
+    return record
+
+
+def peak_memory_mib(device: Any) -> int:
+    """Peak device memory on a GPU, peak resident memory of the process elsewhere."""
+    import resource
+
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated() >> 20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10

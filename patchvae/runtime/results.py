@@ -1,0 +1,92 @@
+"""Results on disk: JSON that carries its own digest, written whole or not at all.
+
+A file's existence proves nothing; every reader checks the digest inside and the digests of the files
+that lie beside it.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from patchvae.errors import CheckpointError, ResourceError
+from patchvae.study.digests import digest_of, file_digest
+
+SCHEMA = 1
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace `path` atomically: temporary name, fsync, rename, fsync of the folder.
+
+    A full disk raises ResourceError and leaves the old file whole.
+    """
+    name = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
+    except OSError as error:
+        with suppress(FileNotFoundError):
+            os.unlink(name)
+        raise ResourceError(f"cannot write {path}: {error.strerror}; free some space") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """`write_bytes` of UTF-8 text."""
+    write_bytes(path, text.encode())
+
+
+def write_result(
+    path: Path, kind: str, document: Mapping[str, Any], files: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """Write a result of a kind with the digests of `files` beside it and its own digest; returns it."""
+    body = {"kind": kind, "schema": SCHEMA, **document}
+    if files:
+        body["files"] = {name: file_digest(path.parent / name) for name in files}
+    body["digest"] = digest_of(body)
+    write_text(path, json.dumps(body, indent=1, sort_keys=True) + "\n")
+    return body
+
+
+def read_result(path: Path, kind: str, check_files: bool = True) -> dict[str, Any]:
+    """A result after its digest, its kind and the digests of the files beside it.
+
+    CheckpointError names the file that is missing, truncated, altered or of another kind.
+    """
+    remedy = "delete it and run its job again"
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+        claimed = body.pop("digest")
+        found = digest_of(body)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path} is missing: run its job first") from None
+    except (ValueError, KeyError, AttributeError, TypeError):
+        raise CheckpointError(f"{path} is truncated or not a result: {remedy}") from None
+    if found != claimed:
+        raise CheckpointError(f"{path} was altered after it was written: {remedy}")
+    if body.get("kind") != kind or body.get("schema") != SCHEMA:
+        raise CheckpointError(f"{path} is not a result of kind '{kind}', schema {SCHEMA}: {remedy}")
+    for name, expected in (body.get("files", {}) if check_files else {}).items():
+        verify_file(path.parent / name, expected)
+    return {**body, "digest": claimed}
+
+
+def verify_file(path: Path, expected: str) -> None:
+    """CheckpointError unless the file's SHA-256 is the expected one."""
+    if not path.is_file():
+        raise CheckpointError(f"{path} is missing, though a result names it: run its job again")
+    if file_digest(path) != expected:
+        raise CheckpointError(
+            f"{path} is not the file its result names: delete it and run its job again"
+        )

@@ -1,0 +1,60 @@
+"""Requests to stop: a signal ends a job at once, or between two steps with its state saved."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+from patchvae.errors import StoppedError
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+
+
+@dataclass
+class StopRequest:
+    """Set by a signal. Before the first step that ends the job; then the loop looks at it between two steps."""
+
+    name: str = ""
+    deferred: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.name)
+
+    def defer(self) -> None:
+        """From now on a signal is only noted: there is a state to save, or a result to write whole.
+
+        One that came before ends the job here at the latest: an import may have swallowed its exception.
+        """
+        if self.name and not self.deferred:
+            raise self._stopped()
+        self.deferred = True
+
+    def receive(self, number: int, _frame: FrameType | None) -> None:
+        first = not self.name
+        self.name = signal.Signals(number).name
+        if first and not self.deferred:
+            raise self._stopped()
+
+    def _stopped(self) -> StoppedError:
+        return StoppedError(
+            f"stopped by {self.name} before the first step: nothing is lost, run the same command again"
+        )
+
+
+@contextmanager
+def stop_on_signal() -> Iterator[StopRequest]:
+    """Within the block SIGTERM, SIGUSR1 and SIGINT ask for a stop instead of ending the process."""
+    request = StopRequest()
+    previous = {number: signal.signal(number, request.receive) for number in STOP_SIGNALS}
+    try:
+        yield request
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def ignore_stops() -> None:
+    """At the very end: what comes now must not turn a finished job into a killed one."""
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

@@ -1,0 +1,270 @@
+"""Studies and the protocol: read once, validated by JSON schema, every value with its source."""
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from patchvae.errors import ConfigError
+from patchvae.study import paths
+from patchvae.study.registry import DATASETS, lookup
+
+Scalar = int | float | str | bool
+SECTIONS = ("model", "reconstruction", "init", "adversarial", "pretrain", "probe")
+# the text with our readings, and the authors' code where it departs: `released` in protocol.yaml
+AS_PRINTED, AS_RELEASED = "as-printed", "as-released"
+PROTOCOLS = {AS_PRINTED: False, AS_RELEASED: True}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One key of `config/protocol.yaml`."""
+
+    key: str
+    value: Scalar
+    source: str
+    where: str
+    about: str
+    reading: str | None = None
+    released: Scalar | None = None
+    by_dataset: Mapping[str, Scalar] = field(default_factory=dict)
+    for_source: str | None = None
+
+
+@dataclass(frozen=True)
+class Value:
+    """A resolved value and who chose it: paper, release, ours, or the study."""
+
+    value: Scalar
+    source: str
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study file with the protocol beneath it."""
+
+    name: str
+    title: str
+    seeds: tuple[int, ...]
+    datasets: Mapping[str, Mapping[str, Any]]
+    tables: Mapping[str, Mapping[str, Any]]
+    protocol: Mapping[str, Any]
+    defaults: Mapping[str, Entry]
+    external: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    follows: str = AS_PRINTED
+
+    @property
+    def file(self) -> Path:
+        """Where the study is written, for errors about its content."""
+        return paths.study(self.name)
+
+    def value(self, key: str, dataset: str) -> Value:
+        """The protocol's `section.key` for a dataset: study's dataset, study, protocol, in this order."""
+        entry = lookup("protocol key", self.defaults, key)
+        section, name = key.split(".")
+        for layer in (self.datasets[dataset].get("protocol", {}), self.protocol):
+            if name in layer.get(section, {}):
+                return Value(layer[section][name], f"study {self.name}")
+        if PROTOCOLS[self.follows] and entry.released is not None:
+            return Value(entry.released, "release")
+        if dataset in entry.by_dataset:
+            return Value(entry.by_dataset[dataset], entry.for_source or entry.source)
+        return Value(entry.value, entry.source)
+
+    def section(self, section: str, dataset: str) -> dict[str, Scalar]:
+        """Every value of one section for a dataset."""
+        keys = (key for key in self.defaults if key.startswith(f"{section}."))
+        return {key.split(".")[1]: self.value(key, dataset).value for key in keys}
+
+    def check_dataset(self, dataset: str) -> None:
+        """ConfigError unless the study uses `dataset`."""
+        lookup(f"dataset of study '{self.name}'", self.datasets, dataset)
+
+    def gpus(self, dataset: str) -> int:
+        """How many GPUs, with one process each, share a training on a dataset."""
+        return int(self.datasets[dataset].get("gpus_per_run", 1))
+
+    def limit(self, dataset: str, split: str) -> int | None:
+        """How many images of a split the study uses; None for all."""
+        return self.datasets[dataset].get(split)
+
+
+# libyaml, where PyYAML was built with it, reads eight times faster: every job reads its study
+_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_SafeLoader):
+    """YAML without tags that build objects, and without a key that stands twice in a mapping."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        first: dict[Any, int] = {}
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
+                continue
+            name, line = self.construct_object(key), key.start_mark.line + 1
+            if name in first:
+                raise ConfigError(
+                    f"key '{name}' stands twice, in lines {first[name]} and {line}: keep one of them"
+                )
+            first[name] = line
+        found: dict[Any, Any] = super().construct_mapping(node, deep)
+        return found
+
+
+def read_yaml(path: Path | Traversable) -> Any:
+    """The content of a YAML file; ConfigError names the file and the lines that make it unusable.
+
+    The one loader of the suite: a key that stands twice is an error, not the last value of the two.
+    """
+    try:
+        with about(path):
+            return _Loader(path.read_text(encoding="utf-8")).get_single_data()
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{path} does not exist (run from the folder that holds config/, or correct the path)"
+        ) from None
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+
+
+@contextmanager
+def about(source: object) -> Iterator[None]:
+    """Within the block a ConfigError begins with the file (or other source) that it is about."""
+    try:
+        yield
+    except ConfigError as error:
+        text = str(error)
+        raise ConfigError(text if text.startswith(f"{source}: ") else f"{source}: {text}") from None
+
+
+def validate(document: Any, schema: str, source: Path | str) -> None:
+    """Check `document` against `workflow/schemas/<schema>.schema.yaml`; ConfigError names the key."""
+    import jsonschema
+
+    error = jsonschema.exceptions.best_match(_validator(schema).iter_errors(document))
+    if error is not None:
+        where = ".".join(str(part) for part in error.absolute_path) or "top level"
+        raise ConfigError(f"{source}: {where}: {error.message}")
+
+
+@cache
+def _validator(schema: str) -> Any:
+    import jsonschema
+    from referencing import Registry
+    from referencing.jsonschema import DRAFT202012
+
+    schemas = {p.name: read_yaml(p) for p in paths.SCHEMAS.glob("*.schema.yaml")}
+    for content in schemas.values():
+        del content["$schema"]  # behind a reference it would bring back the validator without ours
+    registry: Any = Registry().with_resources(
+        (name, DRAFT202012.create_resource(content)) for name, content in schemas.items()
+    )
+    base = jsonschema.Draft202012Validator
+    types = base.TYPE_CHECKER.redefine_many({"integer": _is_integer, "number": _is_number})
+    strict = jsonschema.validators.extend(base, type_checker=types)
+    return strict(schemas[f"{schema}.schema.yaml"], registry=registry)
+
+
+def _is_integer(_checker: Any, value: Any) -> bool:
+    """JSON calls 16.0 an integer, but it is another configuration than 16."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(checker: Any, value: Any) -> bool:
+    """Finite: YAML has .inf and .nan."""
+    return _is_integer(checker, value) or (isinstance(value, float) and math.isfinite(value))
+
+
+@cache
+def protocol(folder: Path = paths.CONFIG) -> dict[str, Entry]:
+    """Every entry of the protocol, keyed `section.key`."""
+    path = folder / "protocol.yaml"
+    document = read_yaml(path)
+    validate(document, "protocol", path)
+    _check_values(document, path)
+    return {
+        f"{section}.{name}": Entry(
+            key=f"{section}.{name}", by_dataset=raw.get("for", {}), **_without(raw, "for")
+        )
+        for section in SECTIONS
+        for name, raw in document[section].items()
+    }
+
+
+def _check_values(document: Mapping[str, Mapping[str, Any]], path: Path) -> None:
+    """Every key there is, and every value, by dataset too, of the type that a study may give it."""
+    for section, known in _validator("values").schema["properties"].items():
+        for name, raw in document[section].items():
+            released = [raw["released"]] if "released" in raw else []
+            for value in (raw["value"], *released, *raw.get("for", {}).values()):
+                validate({section: {name: value}}, "values", path)
+            with about(path):
+                for dataset in raw.get("for", {}):
+                    lookup("dataset", DATASETS, dataset)
+        if missing := known["properties"].keys() - document[section].keys():
+            raise ConfigError(f"{path}: {section} lacks {', '.join(sorted(missing))}")
+
+
+def _without(raw: Mapping[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in raw.items() if name != key}
+
+
+def show(value: Scalar) -> str:
+    """As written in YAML."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def study_names(folder: Path = paths.CONFIG) -> list[str]:
+    """Every `config/<study>.yaml` but the protocol."""
+    return sorted(p.stem for p in folder.glob("*.yaml") if p.stem != "protocol")
+
+
+@cache
+def load_study(name: str, folder: Path = paths.CONFIG) -> Study:
+    """Read and validate a study; ConfigError for an unknown name, key, type or dataset."""
+    if name not in study_names(folder):
+        raise ConfigError(f"unknown study '{name}': choose one of {', '.join(study_names(folder))}")
+    path = paths.study(name, folder)
+    raw = read_yaml(path)
+    validate(raw, "study", path)
+    changes, follows = _followed(raw.get("protocol", {}))
+    with about(path):
+        lookup("protocol", PROTOCOLS, follows)
+        _check_names(raw, name)
+    return Study(
+        name=name,
+        title=raw["title"],
+        seeds=tuple(raw["seeds"]),
+        datasets=raw["datasets"],
+        tables=raw["tables"],
+        protocol=changes,
+        defaults=protocol(folder),
+        external=raw.get("external", {}),
+        follows=follows,
+    )
+
+
+def _followed(raw: str | Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
+    """A study's changes to the protocol that it follows, and the name of that protocol."""
+    if isinstance(raw, str):
+        return {}, raw
+    return _without(raw, "named"), raw.get("named", AS_PRINTED)
+
+
+def _check_names(raw: Mapping[str, Any], name: str) -> None:
+    """The study's own name, and every dataset known and declared."""
+    if raw["study"] != name:
+        raise ConfigError(f"study is '{raw['study']}', but the file says '{name}'")
+    used = [dataset for table in raw["tables"].values() for dataset in table["datasets"]]
+    for dataset in [*raw["datasets"], *used]:
+        lookup("dataset", DATASETS, dataset)
+        if dataset not in raw["datasets"]:
+            raise ConfigError(f"a table uses '{dataset}', which 'datasets' does not list")

@@ -1,0 +1,219 @@
+"""What exists: datasets, architectures, models and probes, as data. Nothing heavy is imported here.
+
+A new dataset is one file in `patchvae/data/` and one line here; a new architecture is one file in
+`patchvae/models/` and one line here; a new row is one `Model` line.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from patchvae.errors import ConfigError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The published facts of a dataset; `prepare` fails (exit 3) when its files contradict them.
+
+    `train` images have labels, `unlabelled` ones serve pretraining only (reading A16), `test` ones
+    never serve training. `size` is the side of the square RGB image in pixels.
+    """
+
+    name: str
+    title: str
+    size: int
+    classes: int
+    train: int
+    test: int
+    unlabelled: int = 0
+    module: str = ""  # in patchvae.data; the dataset's own name unless given
+
+    @property
+    def import_path(self) -> str:
+        return f"patchvae.data.{self.module or self.name}"
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Where a network lives and which protocol keys shape it.
+
+    `variant` maps the prefix used in paths to a hyper-parameter: ("N", "num_parts") gives `N16`.
+    `keys` are the further protocol keys that its numbers depend on (of section `model` unless they
+    name another), `init` those of section `init`, and `inputs` the key that says what images become.
+    The variant of a `named` one is a name under the study's `external`, which says that itself.
+    """
+
+    name: str
+    target: str  # "module:Class"
+    variant: tuple[tuple[str, str], ...] = ()
+    keys: tuple[str, ...] = ()
+    init: tuple[str, ...] = ()
+    inputs: str = "model.inputs"
+    trained: bool = True
+    named: bool = False
+
+
+@dataclass(frozen=True)
+class Model:
+    """A row of Table 1: an architecture, a reconstruction loss (`l2` or `lw`), adversarial or not."""
+
+    name: str
+    architecture: str
+    title: str
+    recon: str | None = None
+    adversarial: bool = False
+
+
+@dataclass(frozen=True)
+class Probe:
+    """How an encoder is judged: by what its stages up to `frozen` make of images (reading A13).
+
+    `standardised` features have mean 0 and standard deviation 1 over the training images. Without
+    `trained` the nearest neighbours vote. What is `about` something is not of the paper: `title` heads
+    its column in a table, and `about` says below the table what it is.
+    """
+
+    name: str
+    frozen: str | None
+    standardised: bool = False
+    trained: bool = True
+    title: str = ""
+    about: str = ""
+
+    @property
+    def module(self) -> str:
+        """The module whose `probe` computes it."""
+        return "patchvae.training.probe" if self.trained else "patchvae.training.neighbours"
+
+
+_DATASETS = (
+    Dataset("cifar100", "CIFAR100", 32, 100, 50_000, 10_000),
+    Dataset("indoor67", "Indoor67", 64, 67, 5_360, 1_340, unlabelled=8_920),
+    Dataset("places205", "Places205", 64, 205, 2_448_873, 20_500),
+    Dataset("imagenet", "ImageNet", 224, 1_000, 1_281_167, 50_000),
+    Dataset("fashionmnist", "Fashion-MNIST", 32, 10, 60_000, 10_000),
+    Dataset("parts32", "Parts-32", 32, 10, 10_000, 2_000, module="parts"),
+    Dataset("parts64", "Parts-64", 64, 10, 4_000, 1_000, module="parts"),
+    # plays ImageNet's part in the demo's Table 2: the protocol of a dataset holds for all its tables
+    Dataset("partsnet", "Parts-Net", 64, 10, 256, 128, module="parts"),
+)
+
+_LATENT = (("z", "latent_dim"),)
+_PARTS = (
+    ("N", "num_parts"),
+    ("d", "part_dim"),
+    ("prior", "prior_vis"),
+    ("bvis", "beta_vis"),
+    ("bapp", "beta_app"),
+)
+_PART_KEYS = (
+    "trunk",
+    "temperature",
+    "temperature_law",
+    "temperature_rate",
+    "temperature_floor",
+    "eval_visibility",
+    "appearance_gradient",
+)
+
+_VAE = ("heads", "decoder")
+ADVERSARIAL_INIT = ("discriminator",)  # what an adversarial training adds to them
+
+_ARCHITECTURES = (
+    Architecture(
+        "beta-vae",
+        "patchvae.models.beta_vae:BetaVAE",
+        (*_LATENT, ("beta", "beta")),
+        ("trunk",),
+        _VAE,
+    ),
+    Architecture("patchvae", "patchvae.models.patchvae:PatchVAE", _PARTS, _PART_KEYS, _VAE),
+    Architecture(
+        "bigan",
+        "patchvae.models.bigan:BiGAN",
+        _LATENT,
+        ("trunk", "adversarial.discriminator"),
+        (*_VAE, *ADVERSARIAL_INIT),
+    ),
+    Architecture(
+        "random",
+        "patchvae.models.fixed:RandomTrunk",
+        keys=("trunk", "random_statistics"),
+        trained=False,
+    ),
+    Architecture(
+        "imagenet-pretrained",
+        "patchvae.models.fixed:ImageNetTrunk",
+        keys=("trunk",),
+        inputs="model.supervised_inputs",
+        trained=False,
+    ),
+    Architecture(
+        "external",
+        "patchvae.models.external:ExternalTrunk",
+        keys=("trunk",),
+        trained=False,
+        named=True,
+    ),
+)
+
+# reconstruction loss -> the keys of section `reconstruction` that it depends on
+RECONSTRUCTIONS = {
+    "l2": ("reduction",),
+    "lw": ("reduction", "scale", "laplacian", "channels"),
+}
+
+ADVERSARIAL = (
+    "patchvae.models.adversarial:Adversarial"  # around a VAE: one more module, no more rows
+)
+
+_MODELS = (
+    Model("beta-vae", "beta-vae", r"$\beta$-VAE", "l2"),
+    Model("beta-vae-lw", "beta-vae", r"$\beta$-VAE + $L_w$", "lw"),
+    Model("beta-vae-gan", "beta-vae", r"$\beta$-VAE-GAN", "l2", adversarial=True),
+    Model("beta-vae-gan-lw", "beta-vae", r"$\beta$-VAE-GAN + $L_w$", "lw", adversarial=True),
+    Model("patchvae", "patchvae", "PatchVAE", "l2"),
+    Model("patchvae-lw", "patchvae", r"PatchVAE + $L_w$", "lw"),
+    Model("patchvae-gan", "patchvae", "PatchVAE-GAN", "l2", adversarial=True),
+    Model("patchvae-gan-lw", "patchvae", r"PatchVAE-GAN + $L_w$", "lw", adversarial=True),
+    Model("bigan", "bigan", "BiGAN"),
+    Model("random", "random", "Random (untrained)"),
+    Model("imagenet-pretrained", "imagenet-pretrained", "ImageNet pretrained"),
+    Model("external", "external", "External encoder"),
+)
+
+# `scratch` freezes nothing
+_PROBES = (
+    Probe("scratch", None),
+    Probe("conv1", "conv1"),
+    Probe("conv3", "conv3"),
+    Probe("conv5", "conv5"),
+    Probe(
+        "conv5-standardised",
+        "conv5",
+        standardised=True,
+        title="Conv5 std.",
+        about="Conv5 with each feature standardised over the training images",
+    ),
+    Probe(
+        "knn",
+        "conv5",
+        trained=False,
+        title="kNN",
+        about="a vote of the k training images with the nearest Conv5 features (probe.neighbours)",
+    ),
+)
+
+DATASETS = {d.name: d for d in _DATASETS}
+ARCHITECTURES = {a.name: a for a in _ARCHITECTURES}
+MODELS = {m.name: m for m in _MODELS}
+PROBES = {p.name: p for p in _PROBES}
+
+
+def lookup(kind: str, table: Mapping[str, T], name: str) -> T:
+    """The entry called `name`, or a ConfigError that lists what exists."""
+    if name not in table:
+        raise ConfigError(f"unknown {kind} '{name}': choose one of {', '.join(table) or '(none)'}")
+    return table[name]

@@ -1,0 +1,270 @@
+"""Table specifications: which cells a table has, and which probes each cell gathers."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from patchvae.errors import ConfigError
+from patchvae.study import paths
+from patchvae.study.config import Scalar, Study, about, load_study, read_yaml, validate
+from patchvae.study.registry import MODELS, PROBES, Probe, lookup
+from patchvae.study.runs import ProbeConfig, Run, number, resolve_probe, variant_of
+
+BEYOND = "†"  # marks what the paper does not have
+
+ARCHITECTURE_TABLES = {
+    "table6": "Encoders for $32 \\times 32$ images",
+    "table7": "Encoders for $64 \\times 64$ images",
+    "table8": "Decoders for $32 \\times 32$ images",
+    "table9": "Decoders for $64 \\times 64$ images",
+    "table10": "Classifiers",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row: a model with some hyper-parameters set; its key is its address."""
+
+    key: str
+    label: str
+    model: str
+    overrides: Mapping[str, Scalar]
+    probe: str | None
+    reference: bool
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a dataset: a probe and a metric; `beyond` says what it is if not the paper's."""
+
+    key: str
+    label: str
+    probe: str
+    metric: str
+    beyond: str = ""
+
+    @property
+    def heading(self) -> str:
+        """The label, marked if the column is not the paper's."""
+        return self.label + (BEYOND if self.beyond else "")
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A block of rows with a header of its own; groups are separated by rules."""
+
+    header: str
+    groups: tuple[tuple[Row, ...], ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a study: the specification with the study's datasets and rows."""
+
+    name: str
+    study: str
+    caption: str
+    datasets: tuple[str, ...]
+    columns: tuple[Column, ...]
+    panels: tuple[Panel, ...]
+
+    @property
+    def beyond(self) -> str:
+        """The sentence on the columns that the paper does not have; empty where there are none."""
+        found = [f"{c.heading} is {c.beyond}" for c in self.columns if c.beyond]
+        return f"Beyond the paper: {'; '.join(found)}." if found else ""
+
+    def rows(self) -> Iterator[Row]:
+        return (row for panel in self.panels for group in panel.groups for row in group)
+
+    def cells(self) -> "list[Cell]":
+        """Every cell, row by row."""
+        return [
+            Cell(self.study, self.name, row, dataset, column)
+            for row in self.rows()
+            for dataset in self.datasets
+            for column in self.columns
+        ]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number of one table: a metric of the same probe over all seeds."""
+
+    study: str
+    table: str
+    row: Row
+    dataset: str
+    column: Column
+
+    @property
+    def column_key(self) -> str:
+        return f"{self.dataset}-{self.column.key}"
+
+    @property
+    def key(self) -> str:
+        return f"{self.table}/{self.row.key}/{self.column_key}"
+
+    @property
+    def path(self) -> Path:
+        return Path(
+            paths.CELL.format(
+                study=self.study, table=self.table, row=self.row.key, column=self.column_key
+            )
+        )
+
+    def probes(self) -> list[ProbeConfig]:
+        """One probe a seed."""
+        study = load_study(self.study)
+        variant = variant_of(study, self.dataset, self.row.model, self.row.overrides)
+        probe = self.row.probe or self.column.probe
+        return [
+            resolve_probe(Run(self.study, self.dataset, self.row.model, variant, seed), probe)
+            for seed in study.seeds
+        ]
+
+
+def _row(raw: Mapping[str, Any]) -> Row:
+    overrides = raw.get("set", {}) | ({"encoder": raw["encoder"]} if "encoder" in raw else {})
+    model = lookup("model", MODELS, raw["model"])
+    derived = ",".join(
+        f"{key}={value if isinstance(value, str) else number(value)}"
+        for key, value in overrides.items()
+    )
+    return Row(
+        key=raw.get("key", raw.get("encoder") or derived or model.name),
+        label=raw.get("label", raw.get("encoder", model.title)),
+        model=model.name,
+        overrides=overrides,
+        probe=raw.get("probe"),
+        reference=raw.get("reference", False),
+    )
+
+
+@cache
+def read_spec(name: str, folder: Path = paths.CONFIG) -> Mapping[str, Any]:
+    """The validated content of `config/tables/<name>.yaml`."""
+    path = folder / "tables" / f"{name}.yaml"
+    document = read_yaml(path)
+    validate(document, "table", path)
+    if document["table"] != name:
+        raise ConfigError(f"{path}: table is '{document['table']}', but the file says '{name}'")
+    return document
+
+
+@cache
+def load_table(study_name: str, name: str) -> Table:
+    """A table of a study; ConfigError when the study has none of that name or lists unknown rows."""
+    study = load_study(study_name)
+    settings = lookup(f"table of study '{study_name}'", study.tables, name)
+    spec = read_spec(name)
+    panels = _panels(study, name, spec, settings)
+    table = Table(
+        name=name,
+        study=study_name,
+        caption=spec["caption"],
+        datasets=tuple(settings["datasets"]),
+        columns=(
+            *(_column(raw) for raw in spec["columns"]),
+            *(_further_column(PROBES[name]) for name in settings.get("columns", ())),
+        ),
+        panels=tuple(_drop(panel, settings.get("without", ())) for panel in panels),
+    )
+    _check_rows(study, table, settings.get("without", ()), panels)
+    return table
+
+
+def study_cells(study_name: str, table: str | None = None) -> list[Cell]:
+    """Every cell of a study, table by table, or of one of its tables."""
+    names = load_study(study_name).tables if table is None else [table]
+    return [cell for name in names for cell in load_table(study_name, name).cells()]
+
+
+def _panels(
+    study: Study, name: str, spec: Mapping[str, Any], settings: Mapping[str, Any]
+) -> list[Panel]:
+    """The rows of the specification and the study's own; ConfigError names the file of a wrong one."""
+    datasets = settings["datasets"]
+    with about(paths.CONFIG / "tables" / f"{name}.yaml"):
+        panels = [
+            Panel(raw["header"], tuple(_rows(study, group, datasets) for group in raw["groups"]))
+            for raw in spec["panels"]
+        ]
+    with about(study.file):
+        if extra := _rows(study, settings.get("extra", ()), datasets):
+            panels[-1] = Panel(panels[-1].header, (*panels[-1].groups, extra))
+    return panels
+
+
+def _rows(study: Study, raws: Iterable[Mapping[str, Any]], datasets: list[str]) -> tuple[Row, ...]:
+    """Rows, each of which names a variant of its model."""
+    rows = tuple(_row(raw) for raw in raws)
+    for row in rows:
+        if "encoder" in row.overrides:
+            lookup("external encoder", study.external, str(row.overrides["encoder"]))
+        for dataset in datasets:
+            variant_of(study, dataset, row.model, row.overrides)
+    return rows
+
+
+def _column(raw: Mapping[str, Any]) -> Column:
+    return Column(raw["key"], raw.get("label", ""), raw["probe"], raw.get("metric", "top1"))
+
+
+def _further_column(probe: Probe) -> Column:
+    return Column(probe.name, probe.title, probe.name, "top1", probe.about)
+
+
+def _drop(panel: Panel, without: list[str]) -> Panel:
+    kept = (tuple(row for row in group if row.key not in without) for group in panel.groups)
+    return Panel(panel.header, tuple(group for group in kept if group))
+
+
+def _check_rows(study: Study, table: Table, without: list[str], panels: list[Panel]) -> None:
+    declared = [row.key for panel in panels for group in panel.groups for row in group]
+    where = f"{study.file}: {table.name}"
+    for key in without:
+        if key not in declared:
+            raise ConfigError(f"{where}: 'without' names '{key}', which is no row of the table")
+    for key in declared:
+        if declared.count(key) > 1:
+            raise ConfigError(f"{where}: two rows are called '{key}': give one of them a 'key'")
+
+
+def find_cell(study: str, table: str, row: str, column: str) -> Cell:
+    """The cell at an address; ConfigError lists the rows or columns when there is none."""
+    cells = load_table(study, table).cells()
+    rows = {cell.row.key: None for cell in cells}
+    lookup(f"row of {table} in study '{study}'", rows, row)
+    columns = {cell.column_key: cell for cell in cells if cell.row.key == row}
+    return lookup(f"column of {table} in study '{study}'", columns, column)
+
+
+def parse_cell(text: str) -> Cell:
+    """A cell from its results path, or from `[<study>/]<table>/<row>/<column>`."""
+    words = text.removesuffix(".json").split("/")
+    if words[0] == "results" and len(words) == 6 and words[2] == "cells":
+        words = [words[1], *words[3:]]
+    if len(words) == 3:
+        words = [paths.MAIN_STUDY, *words]
+    if len(words) != 4:
+        raise ConfigError(f"'{text}' names no cell: expected [<study>/]<table>/<row>/<column>")
+    return find_cell(*words)
+
+
+def table_names(study: str) -> list[str]:
+    """Every table that a study has: those it lists, and the architectures."""
+    return [*load_study(study).tables, *ARCHITECTURE_TABLES]
+
+
+def parse_target(text: str) -> tuple[str, str]:
+    """(study, table) of `tables/[<study>/]<table>.<suffix>`, `[<study>/]<table>` or a path of this form."""
+    words = text.removeprefix("tables/").rsplit(".", 1)[0].split("/")
+    study, name = (paths.MAIN_STUDY, words[0]) if len(words) == 1 else (words[0], words[-1])
+    if len(words) > 2 or name not in table_names(study):
+        raise ConfigError(
+            f"'{text}' is no table of study '{study}': choose one of {', '.join(table_names(study))}"
+        )
+    return study, name
