@@ -1,12 +1,13 @@
 """Judges claims by intervals over repeated runs: docs/claims.md has the language and the rule.
 
-A part of a claim expands to contrasts, linear combinations of cells that share seeds and test images.
-Each is judged by its paired estimate, and a part by what its contrasts say together.
+A part of a claim expands to contrasts, linear combinations of cells that share seeds and test
+images. Each is judged by its paired estimate, and a part by what its contrasts say together.
 
-An estimate over seeds and images has Satterthwaite's degrees of freedom, which are too many where a few seeds
-lie close by luck: with three seeds a p of 0.001 then comes up in 11 of 1,000 studies without a difference. The
-plain paired t over seeds is right there and leaves out the images elsewhere. Both have to agree, so p is the
-larger one: at most 1.2 times too small for p up to 0.05, whichever scatters more (docs/comparison.md).
+An estimate over seeds and images has Satterthwaite's degrees of freedom, which are too many where a
+few seeds lie close by luck: with three seeds a p of 0.001 then comes up in 11 of 1,000 studies
+without a difference. The plain paired t over seeds is right there and leaves out the images
+elsewhere. Both have to agree, so p is the larger one, at most 1.2 times too small whichever
+scatters more (docs/comparison.md has the simulation).
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -38,7 +39,7 @@ Weights = Mapping[CellKey, float]
 
 @dataclass(frozen=True)
 class Evidence:
-    """p values: a small `support` excludes that the statement is false, a small `against` that it is true."""
+    """p values of the statement being false (`support`) and of its being true (`against`)."""
 
     support: float
     against: float
@@ -46,7 +47,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Contrast:
-    """A weighted sum of cells in points, named by `text`; no estimate where cells or seeds are absent.
+    """A weighted sum of cells in points, named by `text`; no estimate where cells are absent.
 
     `binding` has the part's variables that are not averaged, `by` the threshold in points.
     """
@@ -60,7 +61,7 @@ class Contrast:
 
     @property
     def estimates(self) -> list[Estimate]:
-        """Over seeds and images, and the paired t over seeds alone; with one seed, only the first."""
+        """Over seeds and images, and the paired t over seeds; with one seed, only the first."""
         if self.estimate is None:
             return []
         return [self.estimate, *([self.estimate.paired_t] if self.estimate.paired_t else [])]
@@ -94,7 +95,7 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Judged:
-    """A part, its contrasts, and what they say together: before and after Holm over all tested parts."""
+    """A part, its contrasts, and what they say together, before and after Holm."""
 
     part: Part
     contrasts: tuple[Contrast, ...]
@@ -103,7 +104,7 @@ class Judged:
 
     @property
     def word(self) -> str:
-        """Supported or contradicted at 5 % after Holm, else undecided; `so far` where contrasts are absent."""
+        """Supported or contradicted at 5 % after Holm; `so far` where contrasts are absent."""
         if self.adjusted is None:
             return UNTESTABLE
         if self.adjusted.support <= LEVEL:
@@ -116,7 +117,7 @@ class Judged:
 
     @property
     def decisive(self) -> Contrast | None:
-        """The contrast most against a contradicted part, or least for any other; None without one."""
+        """The contrast most against a contradicted part, or least for any other."""
         known = [(e, c) for c in self.contrasts if (e := c.evidence) is not None]
         if not known or self.adjusted is None:
             return None
@@ -131,10 +132,10 @@ class Judged:
 
 
 def at_least(r: int, p_values: Sequence[float]) -> float:
-    """p of 'fewer than r of these m statements are true': (m - r + 1) p_(r), from the r-th smallest.
+    """p of 'fewer than r of m statements are true': (m - r + 1) p_(r), the r-th smallest.
 
-    All of them (r = m) is the largest p, the intersection-union test; one of them (r = 1) is m times
-    the smallest, the first step of Holm's (partial conjunction: Benjamini and Heller, 2008).
+    All of them (r = m) is the largest p, the intersection-union test; one of them (r = 1) is m
+    times the smallest, the first step of Holm's (partial conjunction: Benjamini and Heller, 2008).
     """
     m = len(p_values)
     if not 0 < r <= m:
@@ -183,7 +184,7 @@ def judge(
 
 
 def expand(part: Part, universe: Universe) -> list[Contrast]:
-    """The contrasts of a part: one for each pair or sweep and each binding of what is not averaged."""
+    """The contrasts of a part, for each binding of what is not averaged."""
     groups: dict[tuple[tuple[str, str], ...], list[list[CellKey]]] = {}
     for binding, keys in part.expand(universe):
         kept = tuple(item for item in binding.items() if item[0] not in part.average)
@@ -205,8 +206,8 @@ def _weights(
 ) -> list[tuple[str, list[float]]]:
     """Each contrast of the listed cells with its name.
 
-    A sweep is the least-squares line over x = log2(setting), as the change that it fits from the lowest
-    setting to the highest: (x_M - x_1) sum_i (x_i - mean x) y_i / sum_i (x_i - mean x)^2.
+    A sweep is the least-squares line over x = log2(setting), as the change that it fits from the
+    lowest setting to the highest: (x_M - x_1) sum_i (x_i - mean x) y_i / sum_i (x_i - mean x)^2.
     """
     predicate = PREDICATES[part.predicate]
     if predicate.trend:
