@@ -20,8 +20,8 @@ protocol:
 tables:
   table1:
     datasets: [parts32]
-    without: [beta-vae-lw, beta-vae-gan, beta-vae-gan-lw, patchvae-lw, patchvae-gan, patchvae-gan-lw,
-      imagenet-pretrained]
+    without: [beta-vae-lw, beta-vae-gan, beta-vae-gan-lw, patchvae-lw, patchvae-gan,
+      patchvae-gan-lw, imagenet-pretrained]
   table5: {datasets: [parts32]}
 """
 

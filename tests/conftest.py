@@ -47,7 +47,7 @@ def parts_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tmpfs(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """`tmpfs("size=64k")` is a folder that is a file system of its own, or skips where none may be."""
+    """`tmpfs("size=64k")` is a folder with a file system of its own; skips where none may be."""
     folder = tmp_path / "disk"
     folder.mkdir()
 

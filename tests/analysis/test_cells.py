@@ -126,7 +126,8 @@ def test_a_cell_of_an_edited_study_is_stale(tmp_path):
     (tmp_path / "config").rename(tmp_path / "old")
     study_in(
         tmp_path,
-        {"demo.yaml": ("seeds: [0]", "seeds: [0, 1, 2]"), "protocol.yaml": ("value: 512", "value: 256")},
+        {"demo.yaml": ("seeds: [0]", "seeds: [0, 1, 2]"),
+         "protocol.yaml": ("value: 512", "value: 256")},
     )  # fmt: skip
     with pytest.raises(CheckpointError, match="another configuration"):
         read_cell(parse_cell(CELL))

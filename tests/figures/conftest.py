@@ -26,7 +26,8 @@ protocol:
 tables:
   table1:
     datasets: [parts32]
-    without: [beta-vae-lw, beta-vae-gan, beta-vae-gan-lw, patchvae-lw, patchvae-gan, bigan, imagenet-pretrained]
+    without: [beta-vae-lw, beta-vae-gan, beta-vae-gan-lw, patchvae-lw, patchvae-gan, bigan,
+      imagenet-pretrained]
     extra: [{model: random, reference: true}]
   table3:
     datasets: [parts32]
@@ -62,7 +63,7 @@ def write_cells() -> Callable[..., None]:
 
 @pytest.fixture(scope="package")
 def trained(tmp_path_factory: pytest.TempPathFactory, parts_root: Path) -> tuple[Path, Options]:
-    """A folder in which the runs behind the tables of the study `small` are trained and its cells written."""
+    """A folder in which the runs of the study `small` are trained and its cells written."""
     from patchvae.figures.inputs import model_runs, vae_runs
     from patchvae.study.runs import resolve_run
     from patchvae.training.pretrain import pretrain

@@ -1,4 +1,4 @@
-"""Part discovery is measured as it says, untrained, at each snapshot and at the end, and drawn so."""
+"""Part discovery as it says: untrained, at each snapshot and at the end, and drawn so."""
 
 import csv
 from collections.abc import Iterator

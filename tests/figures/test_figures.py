@@ -178,7 +178,7 @@ def test_the_heat_map_is_the_difference_of_two_rows(studio: Options) -> None:
 def test_a_difference_is_bold_when_its_paired_interval_excludes_zero(
     apart: float, bold: bool
 ) -> None:
-    # 1.5 points at every seed, or -1.5, 1.5 and 4.5; t(0.975, 2) / sqrt(3) = 2.48 standard deviations
+    # 1.5 points at every seed, or -1.5, 1.5 and 4.5; t(0.975, 2) / sqrt(3) = 2.48 deviations
     def document(values: list[float]) -> dict[str, object]:
         return {
             "seeds": [0, 1, 2],

@@ -70,7 +70,7 @@ def test_a_step_reads_only_what_stays_in_place(name: str) -> None:
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_losses_stay_on_the_gpu(name: str) -> None:
-    """On tensors that claim to be on a GPU and hold no numbers, reading one or mixing devices raises."""
+    """On tensors that claim a GPU and hold no numbers, reading one or mixing devices raises."""
     with FakeTensorMode(), torch.device("cuda"):
         model: Unsupervised = MAKERS[name]().train()
         model.at_step(3)
@@ -217,7 +217,8 @@ import sys
 from patchvae.cli import cli
 for words in (["pretrain", "{run}"], ["probe", "{run}", "conv5"]):
     cli([*words, "--data", "{parts_root}"], standalone_mode=False)
-slow = ["torch._dynamo", "torch._inductor", "torchvision", "scipy", "pandas", "matplotlib", "snakemake"]
+slow = ["torch._dynamo", "torch._inductor", "torchvision", "scipy", "pandas", "matplotlib",
+        "snakemake"]
 sys.exit(", ".join(name for name in slow if name in sys.modules) or 0)
 """
     done = subprocess.run(

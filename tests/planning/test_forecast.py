@@ -58,7 +58,8 @@ def test_throughput_by_hand(mini):
     config = mini_cell().probes()[0]
     # 2 epochs of 80 images at 100 a second, and one second around them
     assert TOY.seconds(config.encoder) == pytest.approx((1.8, 2.6, 4.2))
-    # flips: 160 + 40 images through the frozen stages at 200, 4 x 80 trained at 320, 5 x 40 evaluated at 100
+    # flips: 160 + 40 images through the frozen stages at 200, 4 x 80 trained at 320,
+    # 5 x 40 evaluated at 100
     assert TOY.seconds(config)[1] == pytest.approx(1 + 1 + 1 + 2)
 
 
@@ -66,7 +67,8 @@ def test_further_probes_take_what_conv5_and_the_distances_take(mini):
     config = mini_cell().probes()[0]
     standardised, knn = (resolve_probe(config.run, n) for n in ("conv5-standardised", "knn"))
     assert TOY.seconds(standardised) == TOY.seconds(config)
-    # 80 + 40 images at 200 a second; 80 x 40 distances, 256 of them like one image judged, at 100 a second
+    # 80 + 40 images at 200 a second; 80 x 40 distances, 256 of them like one image judged,
+    # at 100 a second
     assert TOY.seconds(knn)[1] == pytest.approx(1 + 120 / 200 + 3200 / 256 / 100)
 
 

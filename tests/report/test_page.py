@@ -1,4 +1,4 @@
-"""The report page: its numbers are the cells', nothing missing is hidden, and a real browser finds it whole."""
+"""The report page: the cells' numbers, nothing missing hidden, whole in a real browser."""
 
 import base64
 import json

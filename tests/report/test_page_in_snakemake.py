@@ -1,4 +1,4 @@
-"""Snakemake's own report holds every table, figure and page of the demo, shelved, labelled and explained.
+"""Snakemake's own report holds every table, figure and page of the demo, explained.
 
 The files are stubs: what the report says of them comes from the rules alone.
 """

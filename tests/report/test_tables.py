@@ -1,6 +1,6 @@
 """Tables: golden files from results, compiled by a real LaTeX.
 
-After a wanted change: `UPDATE_GOLDEN=1 pytest tests/report/test_tables.py`, and read the difference.
+After a wanted change: `UPDATE_GOLDEN=1 pytest tests/report/test_tables.py`; read the difference.
 """
 
 import os
@@ -31,7 +31,7 @@ needs_latex = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def paper(tmp_path_factory: pytest.TempPathFactory):
-    """Tables 1 and 3 of the paper study from two seeds, a quarter of a point around the paper's numbers."""
+    """Tables 1 and 3 of the paper study, two seeds, a quarter of a point around the paper's."""
     folder = tmp_path_factory.mktemp("paper")
     before = Path.cwd()
     os.chdir(folder)
@@ -183,7 +183,7 @@ def test_a_table_that_does_not_compile_is_reported(paper, monkeypatch):
 
 @pytest.fixture
 def further(tmp_path, monkeypatch):
-    """Tables 1 and 4 of the demo with further columns, in which every cell has a number of its own."""
+    """Tables 1 and 4 of the demo with further columns; every cell has a number of its own."""
     monkeypatch.chdir(tmp_path)
     first, last = "datasets: [parts32, parts64]", "table4: {datasets: [parts32]}"
     study_in(tmp_path, {"demo.yaml": (first, f"{first}\n    columns: [conv5-standardised, knn]")})

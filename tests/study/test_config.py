@@ -145,7 +145,8 @@ def test_merged_keys_may_be_set_again(tmp_path: Path) -> None:
          "'beta_vis' is no hyper-parameter of bigan"),
         ("[parts32]}\n", "[parts32], extra: [{model: external, encoder: mine}]}\n",
          "unknown external encoder 'mine'"),
-        ("[parts32]}\n", "[parts32], extra: [{model: external}]}\n", "a row of model external needs"),
+        ("[parts32]}\n", "[parts32], extra: [{model: external}]}\n",
+         "a row of model external needs"),
         ("[parts32]}\n", "[parts32], without: [x]}\n", "table5: 'without' names 'x'"),
     ],
 )  # fmt: skip

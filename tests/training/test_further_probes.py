@@ -1,4 +1,4 @@
-"""The probes beyond the paper against direct computations: nearest neighbours, standardised features."""
+"""Probes beyond the paper against direct computations: neighbours, standardised features."""
 
 import json
 from collections import Counter
@@ -74,7 +74,7 @@ def split_of(x: Tensor) -> Split:
 
 
 def by_votes(labels: list[int]) -> list[int]:
-    """The classes of neighbours, nearest first, as a sentence says it: votes, then the nearest member."""
+    """The classes of neighbours, nearest first, by votes, then by the nearest member."""
     votes = Counter(labels)
     return sorted(votes, key=lambda name: (-votes[name], labels.index(name)))
 
@@ -90,7 +90,7 @@ def test_the_nearest_are_those_of_all_distances(at_once: int) -> None:
 
 @pytest.mark.parametrize("at_once", [1, 3, 8, 100])
 def test_of_equally_near_images_the_first_is_nearer(at_once: int) -> None:
-    """Points of a small lattice, most of them several times: distances are integers, with many ties."""
+    """Points of a small lattice, most several times: distances are integers, with many ties."""
     draw = np.random.default_rng(0)
     test, train = (draw.integers(0, 3, (n, 2, 1, 1)) for n in (20, 50))
     distances = cdist(test[..., 0, 0], train[..., 0, 0], "sqeuclidean").astype(int)

@@ -28,11 +28,12 @@ def large(project: Path, latent_dim: int) -> Run:
     study = project / "config" / "tiny.yaml"
     study.write_text(study.read_text().replace("latent_dim: 8", f"latent_dim: {latent_dim}"))
     forget_configs()
-    return Run("tiny", "parts32", "beta-vae", variant_of(load_study("tiny"), "parts32", "beta-vae", {}), 0)  # fmt: skip
+    variant = variant_of(load_study("tiny"), "parts32", "beta-vae", {})
+    return Run("tiny", "parts32", "beta-vae", variant, 0)
 
 
 def check_failure(run: Run, *command: str, kind: str) -> None:
-    """Exit code 7, one line with the batch size and the peak, the same in the record, and no result."""
+    """Exit code 7, one line with batch size and peak, the same in the record, and no result."""
     done = subprocess.run(
         command, env={**os.environ, "PYTHONPATH": str(REPO)},
         capture_output=True, text=True, check=False,
@@ -54,7 +55,8 @@ def test_too_little_memory_exits_7_with_batch_size_and_peak(
 ) -> None:
     """The process may map 20 GB, the model wants 200."""
     run = large(project, 20_000_000)
-    command = f"ulimit -v 20000000; exec {sys.executable} -m patchvae pretrain {run.name} --data {parts_root}"  # fmt: skip
+    job = f"{sys.executable} -m patchvae pretrain {run.name} --data {parts_root}"
+    command = f"ulimit -v 20000000; exec {job}"
     check_failure(run, "bash", "-c", command, kind="main")
 
 

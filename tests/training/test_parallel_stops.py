@@ -24,7 +24,8 @@ def run(project: Path) -> Run:
     text = path.read_text().replace("test: 40}", "test: 40, gpus_per_run: 2}")
     path.write_text(text.replace("epochs: 2", "epochs: 6"))
     forget_configs()
-    return Run("tiny", "parts32", "patchvae", variant_of(load_study("tiny"), "parts32", "patchvae", {}), 0)  # fmt: skip
+    variant = variant_of(load_study("tiny"), "parts32", "patchvae", {})
+    return Run("tiny", "parts32", "patchvae", variant, 0)
 
 
 def weights(folder: Path, run: Run) -> dict[str, bytes]:
@@ -53,7 +54,7 @@ def to_worker(rank: int, number: signal.Signals) -> Callable[[Job], None]:
 def test_stopped_and_killed_it_ends_as_if_undisturbed(
     project: Path, run: Run, parts_root: Path
 ) -> None:
-    """SIGTERM to torchrun's parent, as Slurm does; to one worker; SIGKILL of one; then to the end."""
+    """SIGTERM to torchrun's parent, as Slurm does; to one worker; SIGKILL of one; then on."""
     arguments = ("pretrain", run.name, "--device", "cpu", "--data", str(parts_root))
     undisturbed = Job(project, *arguments)
     disturbed = project / "disturbed"

@@ -131,7 +131,7 @@ def test_a_diverging_learning_rate_stops_at_the_step_and_leaves_no_result(
 def test_another_configuration_never_resumes_a_state_and_removes_it_in_the_end(
     project: Path, parts_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A state left at learning rate 1e-3 does not touch a run at 2e-3, which then clears it away."""
+    """A state of learning rate 1e-3 does not touch a run at 2e-3, which then removes it."""
     run, options = tiny_run("beta-vae"), Options(device="cpu", data=parts_root)
     arguments = ("pretrain", run.name, "--data", str(parts_root), "--save-every", "0")
     assert Job(project, *arguments).signal_at(3, signal.SIGTERM) == 75
@@ -170,7 +170,7 @@ def test_a_broken_newest_state_is_named_and_the_previous_one_used(
 def test_a_full_disk_exits_7_with_the_last_states_whole(
     project: Path, parts_root: Path, tmpfs: Callable[[str], Path]
 ) -> None:
-    """A state takes 17 MB: two fit, the third does not; with room the run goes on from the second."""
+    """A state takes 17 MB: two fit, not three; with room the run goes on from the second."""
     run = tiny_run("beta-vae")
     pretrain(resolve_run(run), Options(device="cpu", data=parts_root))
     disk = tmpfs("size=40m")

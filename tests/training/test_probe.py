@@ -176,7 +176,7 @@ def test_training_moves_the_rest_and_nothing_frozen(frozen: str | None, images: 
 
 
 def test_frozen_bn_in_train_mode_uses_and_keeps_each_batchs_statistics(images: Images) -> None:
-    """As in the release (reading A13): features are no constant of the image, so they are not cached."""
+    """As in the release (reading A13): features are no constant of the image, so not cached."""
     torch.manual_seed(0)
     classifier = Classifier(Trunk(), "conv1", 32, 10, hidden=16, frozen_bn="train").train()
     live = features_of(images, classifier, flip=False)

@@ -1,4 +1,4 @@
-"""Checkpoints made here in the form that the release's are described to have, not the authors' own."""
+"""Checkpoints made here in the form described for the release's, not the authors' own."""
 
 import argparse
 import os
