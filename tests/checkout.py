@@ -7,7 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-REPO = Path(__file__).resolve().parents[1]
+from small_study import REPO
+
 PARTS = ("Snakefile", "workflow", "config", "profiles", "patchvae", "environment.yml")
 TINY = """
 study: tiny

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from checkout import Checkout, copy_project
-from small_study import REPO, forget_configs
+from small_study import REPO, edit_study, forget_configs
 
 HOSTILE = (
     "; touch pwned",
@@ -103,9 +103,7 @@ def test_a_hostile_study_is_refused_and_executes_nothing(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    study = project / "config" / "tiny.yaml"
-    assert study.read_text().count(old) == 1
-    study.write_text(study.read_text().replace(old, new))
+    edit_study(old, new)
     before = files(project.parent)
     run = "tiny/parts32/random/plain/seed0"
     for command in (["compare", "tiny"], ["table", "tiny/table1"], ["pretrain", run]):

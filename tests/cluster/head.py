@@ -10,7 +10,8 @@ import sys
 import time
 from pathlib import Path
 
-from checkout import REPO, Checkout, copy_project
+from checkout import Checkout, copy_project
+from small_study import REPO
 
 PATIENCE = 300.0  # seconds until a test gives a head process up
 LONG = """

@@ -14,9 +14,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from checkout import REPO, Checkout
+from checkout import Checkout
 from head import Head, make_checkout, wait_for_states
 from slurm_commands import Slurm
+from small_study import REPO
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(900)]
 

@@ -1,12 +1,12 @@
 """The drawn data of every other figure, the names of figures, and their bytes."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 
 import numpy as np
 import pytest
 import torch
+from made_results import write_known
 from matplotlib import rcParams
 
 from patchvae.errors import CheckpointError, ConfigError
@@ -226,8 +226,8 @@ def test_the_heat_map_writes_minus_signs() -> None:
 
 
 @pytest.mark.usefixtures("project")
-def test_the_scatter_has_every_published_number(write_cells: Callable[..., None]) -> None:
-    write_cells(figure_cells("paper", "scatter"), 10_000, accuracy())
+def test_the_scatter_has_every_published_number() -> None:
+    write_known(figure_cells("paper", "scatter"), n_test=10_000)
     data = scatter.compute(target("scatter", "paper"), Options())
     assert len(data.points) == 128
     assert {point.ours - point.paper for point in data.points} == {0.0}

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 import yaml
-from checkout import REPO
 from click.testing import CliRunner
-from made_runs import mini_cell, write_chain, write_stamp, write_study, write_training
+from made_results import mini_cell, write_chain, write_stamp, write_training
+from small_study import MINI, REPO, write_study
 
 from patchvae import cli
 from patchvae.errors import ConfigError
@@ -45,7 +45,7 @@ EXTRA = TOY.start + overhead("job")
 
 @pytest.fixture
 def mini(project, monkeypatch):
-    write_study()
+    write_study("mini", MINI)
     monkeypatch.setattr("patchvae.planning.forecast.device", lambda name: TOY)
     return project
 
@@ -247,7 +247,7 @@ def test_a_target_that_does_not_exist_is_an_error(in_repo, target):
 
 
 def test_the_command(project):
-    write_study()
+    write_study("mini", MINI)
     done = CliRunner().invoke(cli.cli, ["forecast", "mini", "--gpus", "2", "--budget", "1"])
     assert done.exception is None
     assert "Wall time on 2 cores: " in done.output

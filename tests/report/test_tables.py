@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from made_results import near_paper, study_in, write_probes
+from made_results import near_paper, write_probes
+from small_study import edit_study, new_project
 
 from patchvae.analysis.cells import read_cell, sample_of, write_cell
 from patchvae.analysis.paired import contrast
@@ -35,7 +36,8 @@ def paper(tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("paper")
     before = Path.cwd()
     os.chdir(folder)
-    study_in(folder, {"paper.yaml": ("seeds: [0, 1, 2, 3, 4]", "seeds: [0, 1]")})
+    new_project(folder)
+    edit_study("seeds: [0, 1, 2, 3, 4]", "seeds: [0, 1]", "paper")
     for table in ("table1", "table3"):
         write_probes("paper", table, near_paper)
         for cell in load_table("paper", table).cells():
@@ -186,9 +188,9 @@ def further(tmp_path, monkeypatch):
     """Tables 1 and 4 of the demo with further columns; every cell has a number of its own."""
     monkeypatch.chdir(tmp_path)
     first, last = "datasets: [parts32, parts64]", "table4: {datasets: [parts32]}"
-    study_in(tmp_path, {"demo.yaml": (first, f"{first}\n    columns: [conv5-standardised, knn]")})
-    study = Path("config/demo.yaml")
-    study.write_text(study.read_text().replace(last, last.replace("]}", "], columns: [knn]}")))
+    new_project(tmp_path)
+    edit_study(first, f"{first}\n    columns: [conv5-standardised, knn]", "demo")
+    edit_study(last, last.replace("]}", "], columns: [knn]}"), "demo")
     numbers = {}
     for table in ("table1", "table4"):
 

@@ -9,23 +9,19 @@ from pathlib import Path
 import psutil
 import pytest
 from processes import PATIENCE, Job
-from small_study import forget_configs
+from small_study import edit_study, tiny_run
 
 from patchvae.runtime.launch import _common_exit
 from patchvae.study import paths
-from patchvae.study.config import load_study
-from patchvae.study.runs import Run, variant_of
+from patchvae.study.runs import Run
 
 
 @pytest.fixture
 def run(project: Path) -> Run:
     """A run of the tiny study by two processes."""
-    path = project / "config" / "tiny.yaml"
-    text = path.read_text().replace("test: 40}", "test: 40, gpus_per_run: 2}")
-    path.write_text(text.replace("epochs: 2", "epochs: 6"))
-    forget_configs()
-    variant = variant_of(load_study("tiny"), "parts32", "patchvae", {})
-    return Run("tiny", "parts32", "patchvae", variant, 0)
+    edit_study("test: 40}", "test: 40, gpus_per_run: 2}")
+    edit_study("epochs: 2", "epochs: 6")
+    return tiny_run("patchvae")
 
 
 def weights(folder: Path, run: Run) -> dict[str, bytes]:
