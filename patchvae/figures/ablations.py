@@ -1,4 +1,4 @@
-"""Tables 3-5 as curves: accuracy against one hyper-parameter, with intervals and the paper's points."""
+"""Tables 3-5 as curves: accuracy against one hyper-parameter, intervals, the paper's points."""
 
 from dataclasses import dataclass
 from itertools import groupby
@@ -20,7 +20,7 @@ from patchvae.study.registry import DATASETS
 
 @dataclass(frozen=True)
 class Curve:
-    """One hyper-parameter on one dataset: our means in percent with intervals, or the paper's numbers."""
+    """One hyper-parameter on one dataset: our means and intervals, or the paper's; percent."""
 
     parameter: str
     dataset: str

@@ -88,7 +88,7 @@ def diverse(labels: np.ndarray, count: int = SHOWN) -> np.ndarray:
 
 @torch.no_grad()
 def compute(target: Target, options: Options) -> Concepts:
-    """One pass over the study's training images; memory for `KEPT` images a part, whatever their number."""
+    """One pass over the study's training images; memory for `KEPT` images a part."""
     (run,) = figure_runs(target)
     trained, model = load_parts(run, options)
     best: Best | None = None
@@ -144,7 +144,7 @@ def draw(data: Concepts) -> Figure:
 
 
 def tabulate(data: Concepts, target: Target) -> dict[Path, str]:
-    """Every image kept: part and rank from 1, image in the training file, patch, whether it is shown."""
+    """Every image kept: part and rank from 1, image in the training file, patch, if shown."""
     import pandas as pd
 
     shown = {(part.part, int(i)) for part in data.parts for i in part.shown}

@@ -46,7 +46,7 @@ def trained_runs(study_name: str, dataset: str) -> dict[str, list[Run]]:
 
 
 def part_runs(study_name: str, dataset: str) -> dict[str, list[Run]]:
-    """The runs that have parts, by name: those behind Table 1, and Table 3's sweeps of N and d_p."""
+    """The runs that have parts, by name: of Table 1, and of Table 3's sweeps of N and d_p."""
     return _named_runs(study_name, dataset, ("table1", "table3"), ("patchvae",))
 
 

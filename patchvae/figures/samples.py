@@ -21,7 +21,7 @@ draw = draw_gallery
 
 
 def sample(trained: Trained, count: int) -> Tensor:
-    """(count, 3, H, W): visibility ~ Bern(prior) in each cell and appearance ~ N(0, I), or z ~ N(0, I)."""
+    """(count, 3, H, W): visibility ~ Bern(prior) a cell, appearance ~ N(0, I), or z ~ N(0, I)."""
     model, size = trained.model, trained.config.data.size
     generator = torch.Generator().manual_seed(derive_seed("figures", "samples"))
     if isinstance(model, PatchVAE):

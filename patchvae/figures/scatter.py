@@ -1,4 +1,4 @@
-"""Every published accuracy against ours, coloured by verdict; drawn for the paper's own protocol only."""
+"""Every published accuracy against ours, coloured by verdict; for the paper's protocol only."""
 
 from dataclasses import dataclass
 

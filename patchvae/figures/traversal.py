@@ -20,7 +20,7 @@ DIMENSIONS = 8  # at most
 
 @dataclass(frozen=True)
 class Traversal:
-    """`pictures` (dimensions, values, H, W, 3); `change` (dimensions, H, W) between the first and last value."""
+    """`pictures` (dimensions, values, H, W, 3); `change` (dimensions, H, W) from first to last."""
 
     subject: str
     part: int
@@ -35,7 +35,7 @@ class Traversal:
 
 
 def most_informed_part(mean: Tensor, log_var: Tensor) -> int:
-    """The part whose appearance says most: highest KL to its prior, averaged over images; (B, N, D) twice."""
+    """The part whose appearance says most: highest KL, mean over images; both (B, N, D)."""
     kl = 0.5 * (mean.square() + log_var.exp() - 1 - log_var).sum(2)
     return int(kl.mean(0).argmax())
 

@@ -1,12 +1,12 @@
 """The drawn data of every other figure, the names of figures, and their bytes."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 
 import numpy as np
 import pytest
 import torch
+from made_results import write_known
 from matplotlib import rcParams
 
 from patchvae.errors import CheckpointError, ConfigError
@@ -178,7 +178,7 @@ def test_the_heat_map_is_the_difference_of_two_rows(studio: Options) -> None:
 def test_a_difference_is_bold_when_its_paired_interval_excludes_zero(
     apart: float, bold: bool
 ) -> None:
-    # 1.5 points at every seed, or -1.5, 1.5 and 4.5; t(0.975, 2) / sqrt(3) = 2.48 standard deviations
+    # 1.5 points at every seed, or -1.5, 1.5 and 4.5; t(0.975, 2) / sqrt(3) = 2.48 deviations
     def document(values: list[float]) -> dict[str, object]:
         return {
             "seeds": [0, 1, 2],
@@ -226,8 +226,8 @@ def test_the_heat_map_writes_minus_signs() -> None:
 
 
 @pytest.mark.usefixtures("project")
-def test_the_scatter_has_every_published_number(write_cells: Callable[..., None]) -> None:
-    write_cells(figure_cells("paper", "scatter"), 10_000, accuracy())
+def test_the_scatter_has_every_published_number() -> None:
+    write_known(figure_cells("paper", "scatter"), n_test=10_000)
     data = scatter.compute(target("scatter", "paper"), Options())
     assert len(data.points) == 128
     assert {point.ours - point.paper for point in data.points} == {0.0}

@@ -68,7 +68,8 @@ def test_training_does_not_import_the_compiler():
     code = (
         "import sys, torch; from patchvae.numerics.optim import SGD; from torch import nn\n"
         "layer = nn.Linear(2, 2); loss = layer(torch.ones(1, 2)).sum()\n"
-        "SGD(layer.parameters(), 0.1, 0.9).step(torch.autograd.grad(loss, list(layer.parameters())))\n"
+        "gradients = torch.autograd.grad(loss, list(layer.parameters()))\n"
+        "SGD(layer.parameters(), 0.1, 0.9).step(gradients)\n"
         "sys.exit('torch._dynamo' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
