@@ -114,7 +114,7 @@ def summarise(
         "probe": cell.probes()[0].name,
         "metric": cell.column.metric,
         "paper": accuracy().get(key) if cell.study == paths.MAIN_STUDY else None,
-        "readings": readings_of(key),
+        "readings": readings_of(cell.probes()[0]),
         "failed": failed,
         "config_digest": cell_config_digest(cell),
     }

@@ -74,7 +74,7 @@ def _cell(cell: Cell) -> Explanation:
         title=f"{cell.study}/{cell.key}",
         facts=facts,
         choices=tuple(choices(config, row)),
-        readings=tuple(readings()[name] for name in readings_of(key)),
+        readings=tuple(readings()[name] for name in readings_of(config)),
         jobs=tuple((other, states.of(other)) for other in with_needs([job])),
         files=(cell.path, *_folders(job), _table(cell)),
         commands=_commands(job),

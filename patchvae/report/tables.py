@@ -8,7 +8,6 @@ from typing import Any
 from patchvae.analysis.cells import read_cell, refuse_mixtures, sample_of, summarise
 from patchvae.analysis.paired import contrast
 from patchvae.errors import SuiteError
-from patchvae.paper.published import CellKey
 from patchvae.paper.readings import readings_of
 from patchvae.report.table_pages import accuracy_page, architecture_page
 from patchvae.report.templating import environment
@@ -173,7 +172,7 @@ def _note(table: Table, documents: dict[str, dict[str, Any]], bases: set[str]) -
 
 def _our_readings(cell: Cell) -> set[str]:
     """The readings behind a cell that are ours, not the paper's (docs/readings.md)."""
-    return set(readings_of(CellKey(cell.table, cell.row.key, cell.column_key), "ours"))
+    return set(readings_of(cell.probes()[0], "ours"))
 
 
 def _by_number(readings: set[str]) -> list[str]:

@@ -21,6 +21,7 @@ ARCHITECTURE_TABLES = {
     "table9": "Decoders for $64 \\times 64$ images",
     "table10": "Classifiers",
 }
+RESERVED = (*ARCHITECTURE_TABLES, "discovery", "posterior")  # other rules write these tables
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,10 @@ def _row(raw: Mapping[str, Any]) -> Row:
 def read_spec(name: str, folder: Path = paths.CONFIG) -> Mapping[str, Any]:
     """The validated content of `config/tables/<name>.yaml`."""
     path = folder / "tables" / f"{name}.yaml"
+    if name in RESERVED:
+        raise ConfigError(
+            f"{path}: another table is called '{name}': rename the file and its table"
+        )
     document = read_yaml(path)
     validate(document, "table", path)
     if document["table"] != name:
