@@ -34,7 +34,8 @@ def test_a_run_that_several_tables_need_is_trained_once(fresh):
 def test_a_new_table_is_one_file_and_one_line_in_a_study(fresh):
     (fresh.folder / "config/tables/depth.yaml").write_text(
         "table: depth\ncaption: Two sizes\ncolumns: [{key: conv3, probe: conv3}]\npanels:\n"
-        "  - header: Model\n    groups: [[{model: patchvae, set: {num_parts: 8}}, {model: bigan}]]\n"
+        "  - header: Model\n    groups: [[{model: patchvae, set: {num_parts: 8}}, "
+        "{model: bigan}]]\n"
     )
     fresh.edit(
         "config/tiny.yaml",
