@@ -35,8 +35,8 @@ from patchvae.numerics.memory import keep_freed_memory
 from patchvae.numerics.optim import SGD, Adam
 from patchvae.runtime.machine import provenance
 from patchvae.study.registry import ARCHITECTURES, DATASETS, MODELS, PROBES
+from patchvae.training.classifier import Classifier
 from patchvae.training.pretrain import update
-from patchvae.training.probe import Classifier
 
 Step = Callable[[], Any]
 WARM_UP = 3

@@ -17,7 +17,7 @@ from patchvae.study import paths
 from patchvae.study.config import load_study
 from patchvae.study.registry import DATASETS
 from patchvae.study.runs import Run, resolve_probe, resolve_run, variant_of
-from patchvae.training.probe import Classifier
+from patchvae.training.classifier import Classifier
 
 MODELS = ("beta-vae", "bigan", "patchvae")
 CLASSIFIERS = ("cifar100", "indoor67", "places205")

@@ -18,17 +18,9 @@ from patchvae.runtime.machine import Options
 from patchvae.runtime.progress import Progress
 from patchvae.study.config import about
 from patchvae.study.runs import NeighbourSettings, ProbeConfig
-from patchvae.training.probe import (
-    Frozen,
-    Live,
-    Split,
-    begin,
-    eval_batch,
-    features_of,
-    finish,
-    images_of,
-    scored,
-)
+from patchvae.training.classifier import scored
+from patchvae.training.features import Frozen, Live, Split, eval_batch, features_of, images_of
+from patchvae.training.judging import begin, finish
 
 
 def probe(config: ProbeConfig, options: Options) -> dict[str, Any]:

@@ -24,8 +24,8 @@ from patchvae.runtime.machine import Options
 from patchvae.runtime.results import read_result
 from patchvae.study import paths
 from patchvae.study.runs import resolve_run
+from patchvae.training.classifier import Classifier
 from patchvae.training.pretrain import pretrain, update
-from patchvae.training.probe import Classifier
 
 B, STEPS = 8, 7
 

@@ -65,7 +65,7 @@ GAN = {name for name, model in MODELS.items() if model.adversarial}
         ("models/losses.py", "reduction=\"sum\") / len(x)", "reduction='sum')/len( x )"),
         ("models/patchvae.py", '"""PatchVAE (paper', '"""Another module docstring (paper'),
         ("models/patchvae.py", '"""|x - x_hat|^2 + beta_vis', '"""Class docstring: beta_vis'),
-        ("training/probe.py", "        super().__init__()\n", "\n        super().__init__()\n\n"),
+        ("training/features.py", "self.trunk = trunk\n", "self.trunk = trunk\n\n"),
     ],
 )  # fmt: skip
 def test_comments_docstrings_and_layout_change_nothing(
@@ -80,12 +80,12 @@ def test_comments_docstrings_and_layout_change_nothing(
         ("models/losses.py", "PATCH = 8", "PATCH = 4", TRAINING),
         ("models/trunk.py", "fan_out", "fan_in", TRAINING | PROBING),
         ("models/head.py", "hidden: int = 512", "hidden: int = 513", PROBING),
-        ("training/probe.py", "EVAL_BATCH = 512", "EVAL_BATCH = 256", PROBING),
+        ("training/features.py", "EVAL_BATCH = 512", "EVAL_BATCH = 256", PROBING),
         ("training/standardise.py", "deviation > 0", "deviation > 1", PROBING),
         ("training/neighbours.py", "alpha=-2", "alpha=-1", {"knn"}),
         ("training/pretrain.py", '"noise"', '"noises"', TRAINING),
         ("numerics/optim.py", "eps=1e-8", "eps=1e-7", TRAINING | PROBING),
-        ("models/schedules.py", "return max(floor", "return min(floor", TRAINING | PROBING),
+        ("models/schedules.py", "return max(floor", "return min(floor", TRAINING | {"probe"}),
         ("models/sampling.py", "0.5 * log_var", "0.6 * log_var", TRAINING),
         ("models/bigan.py", "encoder + generator", "encoder - generator", {"bigan"}),
         ("models/beta_vae.py", "outputs=2", "outputs=3", BETA),
