@@ -17,8 +17,8 @@ from matplotlib.ticker import MaxNLocator
 from patchvae.analysis.precision import Discovery, Score, evaluate, true_cells
 from patchvae.data.parts import VOCABULARY
 from patchvae.figures.canvas import axes_grid, new_figure, title_of
-from patchvae.figures.catalogue import Target, part_datasets
-from patchvae.figures.inputs import part_runs
+from patchvae.figures.catalogue import Target
+from patchvae.figures.inputs import part_datasets, part_runs
 from patchvae.figures.networks import Trained, batches, load_parts, over_training
 from patchvae.figures.patches import all_patches
 from patchvae.models.patchvae import PatchVAE
