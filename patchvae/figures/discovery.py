@@ -1,8 +1,8 @@
 """How well each latent part finds a true one, where the true places are known.
 
 Beyond the paper, on Parts-32 and Parts-64. A latent part's score of a cell is its visibility;
-`analysis/precision.py` says how scores are judged. Measured untrained, at each snapshot of a training and at
-its end.
+`analysis/precision.py` says how scores are judged. Measured untrained, at each snapshot of a
+training and at its end.
 """
 
 from collections.abc import Iterator
