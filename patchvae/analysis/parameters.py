@@ -64,7 +64,10 @@ def leaves(*modules: nn.Module) -> list[tuple[str, int]]:
 
 
 def layer(module: nn.Module, share: int = 1) -> str:
-    """A layer as the paper prints it, (k x k, channels, stride, pad); `share` splits stacked heads."""
+    """A layer as the paper prints it, (k x k, channels, stride, pad).
+
+    `share` splits stacked heads.
+    """
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         k, s, p = module.kernel_size[0], module.stride[0], module.padding[0]
         return rf"(${k} \times {k}$, {module.out_channels // share}, {s}, {p})"

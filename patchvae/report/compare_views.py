@@ -36,7 +36,10 @@ STYLES = {
 
 
 def write(comparison: Comparison, root: Path = Path()) -> list[Path]:
-    """Write `results/<study>/comparison.{csv,md,html}` under `root`; the same bytes for the same cells."""
+    """Write `results/<study>/comparison.{csv,md,html}` under `root`.
+
+    The same bytes for the same cells.
+    """
     folder = root / paths.RESULTS / comparison.study
     texts = (as_csv(comparison), as_markdown(comparison), as_html(comparison))
     written = [folder / f"comparison.{suffix}" for suffix in FORMATS]

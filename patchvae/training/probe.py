@@ -72,7 +72,8 @@ class Frozen(nn.Module):
     def train(self, mode: bool = True) -> Self:
         """Frozen stages whose features are constants of the image stay in eval mode.
 
-        With `frozen_bn: train` (reading A13) their statistics are each batch's, as the release has it.
+        With `frozen_bn: train` (reading A13) their statistics are each batch's, as the release has
+        it.
         """
         super().train(mode)
         if self.constant:
@@ -156,7 +157,10 @@ class Cached:
 
     @property
     def index_device(self) -> torch.device:
-        """Where the indices of a batch should lie: by features on disk the CPU, which must not wait for a GPU."""
+        """Where the indices of a batch should lie.
+
+        By features on disk the CPU, which must not wait for a GPU.
+        """
         on_disk = isinstance(self.features, RowFile)
         return torch.device("cpu") if on_disk else self.features.device
 
@@ -166,7 +170,9 @@ class Cached:
 
 @torch.no_grad()
 def cache(live: Live, flip: bool, memory: int | None = None) -> Cached:
-    """All features of a split in the order of its images, in memory or, beyond `memory` bytes, on disk."""
+    """All features of a split in the order of its images, in memory or, beyond `memory` bytes, on
+    disk.
+    """
     n, device = len(live.images), live.images.pixels.device
     sample = live.batch(torch.arange(1, device=live.index_device))
     # convolutions follow, or else the head, which flattens in the order of channels
@@ -186,7 +192,7 @@ def cache(live: Live, flip: bool, memory: int | None = None) -> Cached:
 
 
 def features_of(images: Images, network: Frozen, flip: bool) -> Live | Cached:
-    """Cached features where something is frozen and memory or disk holds them, else computed live."""
+    """Cached features where something is frozen and memory or disk holds them, else live ones."""
     live = Live(images, network)
     if not network.constant:
         return live
@@ -275,7 +281,10 @@ def load_trunk(config: ProbeConfig) -> tuple[Trunk, dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Begun:
-    """What every probe begins with: its encoder, the images that this was pretrained on, the clock."""
+    """What every probe begins with.
+
+    Its encoder, the images that this was pretrained on, the clock.
+    """
 
     config: ProbeConfig
     options: Options
@@ -289,7 +298,10 @@ class Begun:
 
 
 def begin(config: ProbeConfig, options: Options) -> Begun:
-    """Set the process up and open encoder and images; CheckpointError when they do not belong together."""
+    """Set the process up and open encoder and images.
+
+    CheckpointError when they do not belong together.
+    """
     started, clock = now(), time.monotonic()
     torch.set_num_threads(options.threads)
     keep_freed_memory()
@@ -309,8 +321,8 @@ def begin(config: ProbeConfig, options: Options) -> Begun:
 def probe(config: ProbeConfig, options: Options) -> dict[str, Any]:
     """Train one classifier and write its files; returns the content of its metrics.json.
 
-    The result is the last epoch's accuracy (reading A12); the best epoch's is recorded by that name.
-    With `report: best` it is the result, chosen on the test images.
+    The result is the last epoch's accuracy (reading A12); the best epoch's is recorded by that
+    name. With `report: best` it is the result, chosen on the test images.
     """
     begun = begin(config, options)
     torch.manual_seed(derive_seed(config.run.seed, "probe", "init"))

@@ -30,7 +30,9 @@ def root(tmp_path):
 
 
 def run(root, study="paper", **more):
-    return compare(study, root, fixture.expected(study), **more)
+    return compare(
+        study, root, fixture.expected(study), readings=fixture.our_readings(study), **more
+    )
 
 
 def path_of(root, text, study="paper"):

@@ -14,7 +14,7 @@ from patchvae.study import paths, sources
 from patchvae.study.config import load_study
 from patchvae.errors import SuiteError
 from patchvae.study.registry import PROBES
-from patchvae.study.tables import ARCHITECTURE_TABLES, table_names
+from patchvae.study.tables import ARCHITECTURE_TABLES, RESERVED, table_names
 from patchvae.study.runs import Run, resolve_probe, resolve_run
 from patchvae.study.tables import find_cell, load_table
 
@@ -108,7 +108,7 @@ wildcard_constraints:
     variant=r"[A-Za-z0-9.-]+",
     seed=r"0|[1-9][0-9]*",
     probe=r"[a-z0-9-]+",
-    table=r"table[1-5]",
+    table=rf"(?!(?:{'|'.join(RESERVED)})\.)[a-z0-9][a-z0-9-]*",
     row=r"[A-Za-z0-9_.=,+-]+",
     column=r"[a-z0-9]+-[A-Za-z0-9-]+",
 
