@@ -1,4 +1,4 @@
-"""Claim: the smallest pretraining takes 2.2 CPU seconds, a probe 1.7, a cell 0.2; Snakemake 9 ms.
+"""Claim: a tiny pretraining costs 2.2 CPU seconds, a probe 1.7, a cell 0.2; Snakemake 9 ms a job.
 
     python benchmarks/startup.py
 

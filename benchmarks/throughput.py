@@ -1,6 +1,6 @@
 """Claim: patchvae/planning/throughput.yaml holds what one device does, in images a second.
 
-Running this prints the tables of one device again, as they stand in that file:
+Running this prints the tables of one device again, in the form of that file:
 
     python benchmarks/throughput.py --device cpu --sizes 32 64    one thread, five minutes
     python benchmarks/throughput.py --device cuda --sizes 32 64 224
@@ -56,7 +56,7 @@ class Clock:
 
 
 def rates(step: Step, batch: int, steps: int, repeat: int, clock: Clock) -> list[float]:
-    """Slowest, median, fastest images a second, once the heap and the caches have their shape."""
+    """Slowest, median, fastest images a second, after enough steps to warm up."""
     for _ in range(WARM_UP):
         step()
     found = []

@@ -86,10 +86,7 @@ def write_numbers(cell: Cell, values: list[float], **changes: Any) -> None:
 
 
 def write_known(cells: list[Cell], n_test: int = 400) -> None:
-    """Cells of known means.
-
-    The i-th has 20 + i / 2, in the paper's study each the published one.
-    """
+    """Cells of known means: the i-th has 20 + i / 2; in the paper's study the published one."""
     for i, cell in enumerate(cells):
         ours = cell.study != paths.MAIN_STUDY
         mean = 20 + i / 2 if ours else accuracy()[CellKey.parse(cell.key)]

@@ -276,7 +276,7 @@ def test_only_the_original_cifar_archive_is_unpickled() -> None:
 def test_the_package_runs_no_shell_and_evaluates_no_text() -> None:
     for name in ("os.system", "os.popen", "yaml.load", "yaml.unsafe_load", "yaml.full_load"):
         assert calls(name) == [], name
-    assert calls("yaml.safe_load") == []  # read_yaml alone refuses keys that stand twice
+    assert calls("yaml.safe_load") == []  # read_yaml alone refuses keys that appear twice
     bare = [c for name in ("eval", "exec") for _, c in calls(name) if isinstance(c.func, ast.Name)]
     assert bare == []
     started = calls("subprocess.run") + calls("subprocess.Popen")

@@ -129,11 +129,13 @@ def _classifier(dataset: str) -> Described:
     return parts, leaves(classifier)
 
 
+HALVES = {"encoder": _encoder, "decoder": _decoder}
+
+
 def networks() -> list[Network]:
     """The 15 networks of Tables 6-10, in the paper's order."""
     found = []
-    for position, describe in enumerate((_encoder, _decoder)):
-        name = describe.__name__.strip("_")
+    for position, (name, describe) in enumerate(HALVES.items()):
         for datasets, tables in SIZES.items():
             for model in MODELS:
                 key = CellKey(tables[position], f"{name}-{model}", datasets)

@@ -1,8 +1,8 @@
 """How well each latent part finds a true one, where the true places are known.
 
 Beyond the paper, on Parts-32 and Parts-64. A latent part's score of a cell is its visibility;
-`precision.py` says how scores are judged. Measured untrained, at each snapshot of a training and at
-its end.
+`analysis/precision.py` says how scores are judged. Measured untrained, at each snapshot of a
+training and at its end.
 """
 
 from collections.abc import Iterator
@@ -17,8 +17,8 @@ from matplotlib.ticker import MaxNLocator
 from patchvae.analysis.precision import Discovery, Score, evaluate, true_cells
 from patchvae.data.parts import VOCABULARY
 from patchvae.figures.canvas import axes_grid, new_figure, title_of
-from patchvae.figures.catalogue import Target, part_datasets
-from patchvae.figures.inputs import part_runs
+from patchvae.figures.catalogue import Target
+from patchvae.figures.inputs import part_datasets, part_runs
 from patchvae.figures.networks import Trained, batches, load_parts, over_training
 from patchvae.figures.patches import all_patches
 from patchvae.models.patchvae import PatchVAE

@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 
 from patchvae.figures.canvas import as_picture, axes_grid, hide_unused, new_figure, subject_of
 from patchvae.figures.catalogue import Target
-from patchvae.figures.inputs import figure_runs
 from patchvae.figures.networks import batches, load_parts
 from patchvae.figures.patches import corners, patch_side
 from patchvae.runtime.machine import Options
@@ -89,7 +88,7 @@ def diverse(labels: np.ndarray, count: int = SHOWN) -> np.ndarray:
 @torch.no_grad()
 def compute(target: Target, options: Options) -> Concepts:
     """One pass over the study's training images; memory for `KEPT` images a part."""
-    (run,) = figure_runs(target)
+    (run,) = target.runs()
     trained, model = load_parts(run, options)
     best: Best | None = None
     for index, x in batches(trained, "train", trained.config.data.train):

@@ -3,11 +3,9 @@
 from importlib import import_module
 from pathlib import Path
 
-from patchvae.figures.catalogue import Target, figure_names
+from patchvae.figures.catalogue import Target
 from patchvae.runtime.machine import Options
 from patchvae.runtime.results import write_text
-
-__all__ = ["figure_names", "write_figure"]
 
 
 def write_figure(study: str, name: str, options: Options) -> list[Path]:

@@ -15,7 +15,7 @@ from patchvae.data.tensors import scale
 from patchvae.errors import CheckpointError
 from patchvae.figures import canvas, discovery
 from patchvae.figures.catalogue import FIGURES, Target
-from patchvae.figures.inputs import default_run, figure_runs, part_runs
+from patchvae.figures.inputs import default_run, part_runs
 from patchvae.figures.networks import load_trained
 from patchvae.figures.patches import all_patches
 from patchvae.models import build
@@ -200,7 +200,7 @@ def test_the_tables_hold_every_point(measured: precision.Discovery) -> None:
 
 
 def test_altered_snapshots_are_refused(studio: Options) -> None:
-    path = figure_runs(TARGET)[0].pretrain / paths.SNAPSHOTS
+    path = TARGET.runs()[0].pretrain / paths.SNAPSHOTS
     content = path.read_bytes()
     try:
         path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))

@@ -7,7 +7,7 @@ from small_study import TINY, write_study
 
 from patchvae.analysis.compare import compare_study
 from patchvae.errors import ConfigError
-from patchvae.figures.inputs import figure_cells
+from patchvae.figures.inputs import table1_cells
 from patchvae.paper.published import CellKey, accuracy
 from patchvae.study.config import load_study, study_names
 from patchvae.study.registry import PROBES
@@ -112,7 +112,7 @@ def test_a_study_can_add_columns_that_the_paper_does_not_have(project: Path) -> 
         key = CellKey.parse(cell.key)
         assert (key.dataset, key.measure) == ("parts32", cell.column.key)
         assert parse_cell(str(cell.path)) == cell
-    shown = {cell.column.key for cell in figure_cells("tiny", "heatmap")}
+    shown = {cell.column.key for cell in table1_cells("tiny")}
     assert shown == {column.key for column in before.columns}
     rows = [row for row in compare_study("tiny").rows if row.key.measure in further]
     assert {row.paper for row in rows} == {None}

@@ -1,7 +1,7 @@
 """What the figure rules share."""
 
 from patchvae.figures.catalogue import FIGURES, FORMATS, STYLE, Target, figure_names
-from patchvae.figures.inputs import default_run, input_files
+from patchvae.figures.inputs import default_run
 from patchvae.report.table_pages import TABLE_PAGE
 from patchvae.study.digests import file_digest
 
@@ -73,7 +73,7 @@ def figure_inputs(names):
     @clear
     def inputs(wildcards):
         targets = [Target(study_of(wildcards), FIGURES[name]) for name in names]
-        return sorted({str(path) for target in targets for path in input_files(target)})
+        return sorted({str(path) for target in targets for path in target.inputs()})
 
     return inputs
 
