@@ -101,6 +101,7 @@ class Comparison:
     rankings: tuple[Ranking, ...]
     noise: tuple[Noise, ...]
     claims: tuple[Judged, ...]
+    documents: tuple[Mapping[str, Any], ...]  # of the cells that have numbers, as on disk
 
     @property
     def judged(self) -> bool:
@@ -147,6 +148,7 @@ def compare(
         rankings=tuple(_rankings(rows)),
         noise=tuple(seed_noise(_scatter(row, found[row.key]) for row in rows if row.values)),
         claims=tuple(_claims(rows, claims or load_claims())),
+        documents=tuple(document for document in found.values() if document["values"]),
     )
 
 

@@ -48,10 +48,12 @@ def rewrite(root, text, **changes):
 
 
 @pytest.mark.parametrize("study", ["paper", "demo"])
-@pytest.mark.parametrize("suffix", FORMATS)
-def test_the_files_are_the_golden_ones_byte_by_byte(root, study, suffix):
+@pytest.mark.parametrize(
+    "name", [*(f"comparison.{suffix}" for suffix in FORMATS), "accuracies.csv"]
+)
+def test_the_files_are_the_golden_ones_byte_by_byte(root, study, name):
     written = write(run(root, study), root)
-    file = root / "results" / study / f"comparison.{suffix}"
+    file = root / "results" / study / name
     assert file in written
     assert file.read_bytes() == (FIXTURE / study / file.name).read_bytes()
 

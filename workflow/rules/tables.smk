@@ -85,6 +85,7 @@ rule comparison:
         study_cells,
     output:
         multiext("results/{study}/comparison", ".csv", ".md"),
+        multiext("results/{study}/accuracies", ".csv", ".parquet"),
         report(
             "results/{study}/comparison.html",
             caption="../report/comparison.rst",
