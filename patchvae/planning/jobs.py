@@ -74,7 +74,8 @@ def cell_job(cell: Cell) -> Job:
 def table_job(study: str, name: str) -> Job:
     """A table with its cells before it."""
     cells = () if name in ARCHITECTURE_TABLES else load_table(study, name).cells()
-    target, log = paths.table(study, name, "tex"), paths.LOGS / study / f"{name}.log"
+    target = paths.table(study, name, "tex")
+    log = paths.output(str(paths.LOGS), study, f"{name}.log")
     return Job(TABLE, f"{study}/{name}", target, log, tuple(cell_job(cell) for cell in cells))
 
 

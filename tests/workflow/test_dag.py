@@ -15,7 +15,7 @@ def test_table1_of_the_paper_plans_every_cell_once(fresh):
         "pretrain": 150,
         "probe": 450,
         "cell": 90,
-        "paper_table": 1,
+        "table": 1,
     }
 
 
@@ -27,7 +27,7 @@ def test_a_run_that_several_tables_need_is_trained_once(fresh):
         "pretrain": 5 * (30 + 22),
         "probe": 5 * (90 + 22),
         "cell": 90 + 16 + 6 + 6,
-        "paper_table": 4,
+        "table": 4,
     }
 
 
@@ -79,7 +79,7 @@ def test_one_ablation_cell_plans_only_its_chain(fresh):
 
 def test_architecture_tables_train_nothing(fresh):
     tables = [f"tables/table{n}.tex" for n in range(6, 11)]
-    assert fresh.planned(*tables) == {"paper_architecture_table": 5}
+    assert fresh.planned(*tables) == {"architecture_table": 5}
 
 
 def test_finished_tables_are_left_alone(finished):
