@@ -14,7 +14,7 @@ from patchvae.errors import CheckpointError, SuiteError
 from patchvae.paper.published import CellKey, accuracy
 from patchvae.paper.readings import readings_of
 from patchvae.runtime.failures import why_failed
-from patchvae.runtime.results import read_result, write_result
+from patchvae.runtime.results import read_current, write_result
 from patchvae.study import paths
 from patchvae.study.digests import digest_of
 from patchvae.study.registry import PROBES
@@ -35,13 +35,7 @@ def probe_metrics(config: ProbeConfig) -> dict[str, Any]:
 
     Else CheckpointError.
     """
-    path = config.folder / paths.METRICS
-    metrics = read_result(path, "probe")
-    if metrics["config_digest"] != config.digest:
-        raise CheckpointError(
-            f"{path} was made with another configuration: run its job again (snakemake does)"
-        )
-    return metrics
+    return read_current(config.folder / paths.METRICS, "probe", config.digest)
 
 
 def _correct(config: ProbeConfig, metric: str) -> np.ndarray:
@@ -168,13 +162,7 @@ def read_cell(cell: Cell, root: Path = Path()) -> dict[str, Any]:
 
     CheckpointError when its configuration is no longer the study's.
     """
-    path = root / cell.path
-    document = read_result(path, "cell")
-    if document["config_digest"] != cell_config_digest(cell):
-        raise CheckpointError(
-            f"{path} was made with another configuration: run its job again (snakemake does)"
-        )
-    return document
+    return read_current(root / cell.path, "cell", cell_config_digest(cell))
 
 
 def refuse_mixtures(found: Mapping[Path, Mapping[str, Any]]) -> None:

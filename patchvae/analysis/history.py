@@ -3,8 +3,7 @@
 import csv
 from dataclasses import dataclass
 
-from patchvae.errors import CheckpointError
-from patchvae.runtime.results import read_result
+from patchvae.runtime.results import read_current
 from patchvae.study import paths
 from patchvae.study.runs import Run, resolve_run
 
@@ -23,12 +22,7 @@ def read_history(run: Run) -> History:
 
     CheckpointError when it is of another configuration.
     """
-    metrics = read_result(run.pretrain / paths.METRICS, "pretrain")
-    if metrics["config_digest"] != resolve_run(run).digest:
-        raise CheckpointError(
-            f"{run.pretrain / paths.METRICS} was made with another configuration: run its job again"
-            " (snakemake does)"
-        )
+    read_current(run.pretrain / paths.METRICS, "pretrain", resolve_run(run).digest)
     with (run.pretrain / paths.HISTORY).open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     terms = {name: [float(row[name]) for row in rows] for name in rows[0] if name != "epoch"}

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from patchvae.errors import CheckpointError
 from patchvae.figures.canvas import as_picture, axes_grid, hide_unused, new_figure, title_of
 from patchvae.figures.catalogue import Target
 from patchvae.runtime.checkpoint import load_weights
 from patchvae.runtime.machine import Options
-from patchvae.runtime.results import read_result
+from patchvae.runtime.results import read_current
 from patchvae.study import paths
 from patchvae.study.registry import DATASETS
 from patchvae.study.runs import Run, resolve_run
@@ -34,11 +33,7 @@ def compute(target: Target, options: Options) -> Filters:
 
 
 def _conv1(run: Run) -> np.ndarray:
-    path = run.pretrain / paths.METRICS
-    if read_result(path, "pretrain")["config_digest"] != resolve_run(run).digest:
-        raise CheckpointError(
-            f"{path} was made with another configuration: run its job again (snakemake does)"
-        )
+    read_current(run.pretrain / paths.METRICS, "pretrain", resolve_run(run).digest)
     weights: np.ndarray = load_weights(run.pretrain / paths.ENCODER)["conv1.weight"].numpy()
     return weights
 

@@ -20,7 +20,7 @@ from patchvae.numerics.batchnorm import calibrate
 from patchvae.numerics.seeds import derive_seed
 from patchvae.runtime.checkpoint import load_weights
 from patchvae.runtime.machine import Options, pick_device
-from patchvae.runtime.results import read_result
+from patchvae.runtime.results import read_current
 from patchvae.study import paths
 from patchvae.study.runs import PretrainConfig, Run, resolve_run
 from patchvae.training.pretrain import pretraining_batches
@@ -54,12 +54,7 @@ def load_trained(run: Run, options: Options) -> Trained:
     """
     torch.set_num_threads(options.threads)
     config, device = resolve_run(run), pick_device(options.device)
-    path = run.pretrain / paths.METRICS
-    metrics = read_result(path, "pretrain")
-    if metrics["config_digest"] != config.digest:
-        raise CheckpointError(
-            f"{path} was made with another configuration: run its job again (snakemake does)"
-        )
+    metrics = read_current(run.pretrain / paths.METRICS, "pretrain", config.digest)
     data = open_dataset(run.dataset, options.data)
     if metrics["data_digest"] != data.digest:
         raise CheckpointError(

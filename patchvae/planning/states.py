@@ -13,13 +13,12 @@ from patchvae.analysis.cells import cell_config_digest
 from patchvae.errors import CheckpointError
 from patchvae.planning.jobs import CELL, PREPARE, PROBE, REPORT, TABLE, Job
 from patchvae.planning.work import steps
-from patchvae.runtime.failures import Config, failure_of, source_of, stage_of
+from patchvae.runtime.failures import Config, failure_of, source_of, state_folder
 from patchvae.runtime.lock import STALE as SILENT
 from patchvae.runtime.lock import read_holder
 from patchvae.runtime.results import read_result
 from patchvae.study import paths
 from patchvae.study.config import read_yaml
-from patchvae.study.digests import digest_of
 from patchvae.study.runs import ProbeConfig
 from patchvae.study.sources import source_digest
 
@@ -126,12 +125,9 @@ class States:
         before = self._results.get(job.needs[0])
         if before is None:
             return None
-        source = source_of(config)
-        if isinstance(config, ProbeConfig):
-            key = digest_of([config.digest, before["digest"], source])
-        else:
-            key = digest_of([config.digest, before["manifest"]["digest"], source])
-        saved = sorted(paths.state(config.run.name, stage_of(config), key).glob("*.pt"))
+        probe = isinstance(config, ProbeConfig)
+        made_from = before["digest"] if probe else before["manifest"]["digest"]
+        saved = sorted(state_folder(config, made_from).glob("*.pt"))
         if not saved:
             return _killed(job, config)
         step, total = int(saved[-1].name.split("-")[0]), steps(config)

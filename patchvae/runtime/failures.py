@@ -16,6 +16,7 @@ from patchvae.runtime.launch import rank
 from patchvae.runtime.machine import now, peak_memory_mib, pick_device
 from patchvae.runtime.results import read_result, write_result
 from patchvae.study import paths
+from patchvae.study.digests import digest_of
 from patchvae.study.runs import PretrainConfig, ProbeConfig, Run
 from patchvae.study.sources import pretrain_source, probe_source
 
@@ -35,6 +36,15 @@ def source_of(config: Config) -> str:
     if isinstance(config, ProbeConfig):
         return probe_source(config.name)
     return pretrain_source(config.run.model)
+
+
+def state_folder(config: Config, made_from: str) -> Path:
+    """Where a job keeps its states: another configuration, code or input has another folder.
+
+    `made_from` is the digest of the images, or of the encoder that a probe judges.
+    """
+    key = digest_of([config.digest, made_from, source_of(config)])
+    return paths.state(config.run.name, stage_of(config), key)
 
 
 def record_path(run: Run, stage: str) -> Path:

@@ -85,6 +85,16 @@ def read_result(path: Path, kind: str, check_files: bool = True) -> dict[str, An
     return {**body, "digest": claimed}
 
 
+def read_current(path: Path, kind: str, config_digest: str) -> dict[str, Any]:
+    """`read_result` of a result made with this configuration; else CheckpointError."""
+    body = read_result(path, kind)
+    if body["config_digest"] != config_digest:
+        raise CheckpointError(
+            f"{path} was made with another configuration: run its job again (snakemake does)"
+        )
+    return body
+
+
 def verify_file(path: Path, expected: str) -> None:
     """CheckpointError unless the file's SHA-256 is the expected one."""
     if not path.is_file():

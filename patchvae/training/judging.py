@@ -18,7 +18,7 @@ from patchvae.numerics.precision import set_numerics
 from patchvae.runtime.checkpoint import load_weights
 from patchvae.runtime.launch import rank
 from patchvae.runtime.machine import Options, now, pick_device, provenance
-from patchvae.runtime.results import read_result, write_bytes, write_result, write_text
+from patchvae.runtime.results import read_current, write_bytes, write_result, write_text
 from patchvae.study import paths
 from patchvae.study.runs import ProbeConfig
 from patchvae.study.sources import probe_source
@@ -29,11 +29,7 @@ from patchvae.training.loop import Row, write_history
 def load_trunk(config: ProbeConfig) -> tuple[Trunk, dict[str, Any]]:
     """The run's trunk and its metrics; CheckpointError when they are not this configuration's."""
     path = config.run.pretrain / paths.METRICS
-    metrics = read_result(path, "pretrain")
-    if metrics["config_digest"] != config.encoder.digest:
-        raise CheckpointError(
-            f"{path} was made with another configuration: run its job again (snakemake does)"
-        )
+    metrics = read_current(path, "pretrain", config.encoder.digest)
     trunk = Trunk(str(config.encoder.model["trunk"]))
     trunk.load_state_dict(load_weights(config.run.pretrain / paths.ENCODER))
     return trunk, metrics

@@ -22,12 +22,12 @@ from patchvae.numerics.optim import Adam, Optimizer
 from patchvae.numerics.precision import Step, autocast, fastest, finish, set_numerics
 from patchvae.numerics.seeds import derive_seed
 from patchvae.runtime.checkpoint import StateStore, save_tensors, save_weights
+from patchvae.runtime.failures import state_folder
 from patchvae.runtime.launch import rank
 from patchvae.runtime.machine import Options, now, pick_device, provenance
 from patchvae.runtime.results import write_result, write_text
 from patchvae.study import paths
 from patchvae.study.config import about
-from patchvae.study.digests import digest_of
 from patchvae.study.runs import PretrainConfig, PretrainSettings
 from patchvae.study.sources import pretrain_source
 from patchvae.training.loop import Loop, Row, write_history
@@ -51,8 +51,7 @@ def pretrain(config: PretrainConfig, options: Options) -> dict[str, Any]:
     torch.manual_seed(derive_seed(config.run.seed, "init"))
     model = build(config).to(device).to(memory_format=torch.channels_last)
     source = pretrain_source(config.run.model)
-    key = digest_of([config.digest, data.digest, source])
-    store = StateStore(paths.state(config.run.name, "pretrain", key))
+    store = StateStore(state_folder(config, data.digest))
     facts: dict[str, Any] = {}
     history: list[Row] = []
     kept: Terms = {}

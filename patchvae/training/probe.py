@@ -20,11 +20,10 @@ from patchvae.numerics.optim import SGD
 from patchvae.numerics.precision import Step, fastest
 from patchvae.numerics.seeds import derive_seed
 from patchvae.runtime.checkpoint import StateStore
+from patchvae.runtime.failures import state_folder
 from patchvae.runtime.launch import rank
 from patchvae.runtime.machine import Options
-from patchvae.study import paths
 from patchvae.study.config import about
-from patchvae.study.digests import digest_of
 from patchvae.study.runs import ProbeConfig, ProbeSettings
 from patchvae.training.classifier import NETWORK, PREDICTED, Classifier, evaluate, scores_of
 from patchvae.training.features import Split, eval_batch, features_of, images_of
@@ -57,8 +56,7 @@ def probe(config: ProbeConfig, options: Options) -> dict[str, Any]:
     network = {name: getattr(settings, name) for name in NETWORK}
     classifier = Classifier(begun.trunk, config.frozen, facts.size, facts.classes, **network)
     classifier = classifier.to(begun.device).to(memory_format=torch.channels_last).eval()
-    key = digest_of([config.digest, begun.encoder["digest"], begun.source])
-    store = StateStore(paths.state(config.run.name, config.name, key))
+    store = StateStore(state_folder(config, begun.encoder["digest"]))
     with about(config.run.study_file):
         train = _split(config, begun.data, "train", classifier)
         test = _split(config, begun.data, "test", classifier)
