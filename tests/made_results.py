@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from small_study import forget_configs
 
 from patchvae.numerics.seeds import derive_seed
 from patchvae.paper.published import CellKey, accuracy
 from patchvae.runtime.results import write_bytes, write_result
-from patchvae.study import config, paths
-from patchvae.study import tables as specs
+from patchvae.study import paths
 from patchvae.study.tables import Cell, load_table
 
 REPO = Path(__file__).resolve().parents[1]
@@ -31,8 +31,7 @@ def study_in(folder: Path, edits: dict[str, tuple[str, str]]) -> None:
         path = folder / "config" / name
         assert old in path.read_text()
         path.write_text(path.read_text().replace(old, new))
-    for cached in (config.load_study, config.protocol, specs.load_table, specs.read_spec):
-        cached.cache_clear()
+    forget_configs()
 
 
 def write_predictions(folder: Path, accuracy: float, n_test: int) -> None:

@@ -5,12 +5,12 @@ from typing import Any
 
 import yaml
 from made_results import write_predictions
+from small_study import forget_configs
 
 from patchvae.analysis.cells import write_cell
 from patchvae.runtime.failures import Config, source_of, stage_of
 from patchvae.runtime.results import read_result, write_result, write_text
-from patchvae.study import config, paths
-from patchvae.study import tables as specs
+from patchvae.study import paths
 from patchvae.study.runs import ProbeConfig
 from patchvae.study.tables import Cell, parse_cell
 
@@ -35,8 +35,7 @@ tables:
 def write_study(text: str = STUDY) -> None:
     """The study `mini` in config/, read afresh."""
     Path("config/mini.yaml").write_text(text)
-    for cached in (config.protocol, config.load_study, specs.read_spec, specs.load_table):
-        cached.cache_clear()
+    forget_configs()
 
 
 def edit_study(old: str, new: str) -> None:

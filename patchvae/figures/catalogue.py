@@ -11,19 +11,13 @@ from pathlib import Path
 from patchvae.errors import ConfigError
 from patchvae.report.page import Illustration
 from patchvae.study import paths
-from patchvae.study.config import load_study, study_names
+from patchvae.study.config import load_study, protocol, study_names
 from patchvae.study.registry import lookup
 from patchvae.study.runs import Run
 
 FORMATS = ("pdf", "png")
 STYLE = Path(__file__).with_name("style.mplstyle")
 SWEEPS = ("table3", "table4", "table5")
-SYMBOLS = {
-    "num_parts": "$N$",
-    "part_dim": "$d_p$",
-    "prior_vis": r"$z_{\mathrm{vis}}^{\mathrm{prior}}$",
-    "beta_vis": r"$\beta_{\mathrm{vis}}$",
-}
 OF_TABLE1 = ("heatmap", "training", "reconstructions", "samples", "filters", "posterior")
 PART_DATASETS = ("parts32", "parts64")  # the places of the true parts are known
 
@@ -71,6 +65,11 @@ def figure_names(study_name: str) -> list[str]:
         "discovery": not first or not part_datasets(study_name),
     } | dict.fromkeys(OF_TABLE1, not first)
     return [name for name in FIGURES if not missing.get(name, False)]
+
+
+def symbol(parameter: str) -> str:
+    """What figures call a hyper-parameter: its symbol, or its key where the protocol has none."""
+    return protocol()[f"model.{parameter}"].symbol or parameter
 
 
 def part_datasets(study: str) -> list[str]:

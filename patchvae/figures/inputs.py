@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from patchvae.figures.catalogue import SWEEPS, SYMBOLS, Target, part_datasets
+from patchvae.figures.catalogue import SWEEPS, Target, part_datasets, symbol
 from patchvae.study import paths
 from patchvae.study.config import load_study
 from patchvae.study.registry import ARCHITECTURES, DATASETS, MODELS
@@ -71,7 +71,7 @@ def _named_runs(
     for cell in cells:
         runs = [probe.run for probe in cell.probes()]
         if runs not in found.values():
-            swept = [f"{SYMBOLS[key]} = {value}" for key, value in cell.row.overrides.items()]
+            swept = [f"{symbol(key)} = {value}" for key, value in cell.row.overrides.items()]
             found[", ".join([MODELS[cell.row.model].title, *swept])] = runs
     return found
 
