@@ -3,9 +3,9 @@
     OMP_NUM_THREADS=1 python benchmarks/memory.py
 
 Measured (AMD EPYC, one thread, torch 2.15.0, n = 1): see docs/cost.md. Images lie on disk as random
-bytes (1.2 GB); PatchVAE takes `--steps` steps over them, then conv5 features of `--probe` images and of
-their mirror images are cached (beyond 1 GiB on disk) and read back in random order. Peaks are those
-of the process so far.
+bytes (1.2 GB); PatchVAE takes `--steps` steps over them, then conv5 features of `--probe` images
+and of their mirror images are cached (beyond 1 GiB on disk) and read back in random order. Peaks
+are those of the process so far.
 """
 
 import argparse
@@ -23,8 +23,9 @@ from patchvae.numerics.memory import keep_freed_memory
 from patchvae.numerics.optim import Adam
 from patchvae.study.config import load_study
 from patchvae.study.runs import Run, resolve_run, variant_of
+from patchvae.training.classifier import Classifier
+from patchvae.training.features import Live, cache
 from patchvae.training.pretrain import update
-from patchvae.training.probe import Classifier, Live, cache
 
 CPU = torch.device("cpu")
 B = 128

@@ -1,7 +1,7 @@
 """A study's cells beside the paper's numbers: verdicts, rankings and claims.
 
-Only the study `paper` follows the printed protocol, so only there is a number judged; the claims are
-evaluated for every study. docs/comparison.md explains each verdict.
+Only the study `paper` follows the printed protocol, so only there is a number judged; the claims
+are evaluated for every study. docs/comparison.md explains each verdict.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -77,7 +77,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Ranking:
-    """Kendall's tau between the paper's order and ours of the rows of one column; None if undefined.
+    """Kendall's tau between the paper's order and ours of the rows of one column.
+
+    None if undefined.
 
     `axis` is the hyper-parameter that the rows sweep, empty where they are models.
     """
@@ -99,6 +101,7 @@ class Comparison:
     rankings: tuple[Ranking, ...]
     noise: tuple[Noise, ...]
     claims: tuple[Judged, ...]
+    documents: tuple[Mapping[str, Any], ...]  # of the cells that have numbers, as on disk
 
     @property
     def judged(self) -> bool:
@@ -123,10 +126,10 @@ def compare(
 ) -> Comparison:
     """Compare the cells under `root/results/<study>` that a study expects, in the order given.
 
-    `partial` holds what there is of cells with failed seeds, in place of their files.
-    A cell whose `config_digests` entry differs is refused, as are altered files and cells of one data
-    set that differ in data, sources or test images (CheckpointError). `claims` default to C1-C12.
-    `readings` are those of ours behind each cell.
+    `partial` holds what there is of cells with failed seeds, in place of their files. A cell whose
+    `config_digests` entry differs is refused, as are altered files and cells of one data set that
+    differ in data, sources or test images (CheckpointError). `claims` default to C1-C12. `readings`
+    are those of ours behind each cell.
     """
     documents = {key: (partial or {}).get(key) or _read(study, root, key) for key in expected}
     found = {key: document for key, document in documents.items() if document is not None}
@@ -145,6 +148,7 @@ def compare(
         rankings=tuple(_rankings(rows)),
         noise=tuple(seed_noise(_scatter(row, found[row.key]) for row in rows if row.values)),
         claims=tuple(_claims(rows, claims or load_claims())),
+        documents=tuple(document for document in found.values() if document["values"]),
     )
 
 
@@ -170,7 +174,10 @@ def _path(study: str, root: Path, key: CellKey) -> Path:
 
 
 def _read(study: str, root: Path, key: CellKey) -> dict[str, Any] | None:
-    """The cell's file once digest, place and published value are checked; None when there is none."""
+    """The cell's file once digest, place and published value are checked.
+
+    None when there is none.
+    """
     path = _path(study, root, key)
     if not path.exists():
         return None

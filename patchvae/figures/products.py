@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 
 from patchvae.figures.catalogue import FIGURES, STYLE, Target, figure_names
-from patchvae.figures.inputs import input_files
 from patchvae.report import page
 from patchvae.report.table_pages import TABLE_PAGE
 from patchvae.study import paths
@@ -44,7 +43,7 @@ def page_inputs(study: str) -> list[str]:
 def figure_inputs(study: str, names: Iterable[str]) -> list[str]:
     """The files that some figures of a study are drawn from, each once."""
     targets = [Target(study, FIGURES[name]) for name in names]
-    return sorted({str(path) for target in targets for path in input_files(target)})
+    return sorted({str(path) for target in targets for path in target.inputs()})
 
 
 def figure_sources(names: Iterable[str]) -> list[str]:

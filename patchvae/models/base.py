@@ -1,4 +1,7 @@
-"""What a model is to the training loop: a list of phases, each a loss and the parameters it owns."""
+"""What a model is to the training loop.
+
+A list of phases, each a loss and the parameters it owns.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable

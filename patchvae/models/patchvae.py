@@ -1,4 +1,7 @@
-"""PatchVAE (paper, sections 3.2 and 3.3): N parts, each with a visibility map and one appearance."""
+"""PatchVAE (paper, sections 3.2 and 3.3).
+
+N parts, each with a visibility map and one appearance.
+"""
 
 from functools import partial
 

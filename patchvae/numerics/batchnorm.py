@@ -66,7 +66,8 @@ def calibrate(network: nn.Module, batches: Callable[[], Iterable[Tensor]]) -> No
 
     No weight changes. Layers are taken in the order in which the network lists and runs them, each
     with those before it calibrated, so that in eval mode what a layer normalises has mean 0 and
-    variance 1 over the images exactly: one pass a layer, only as deep as that layer. Sums in float64.
+    variance 1 over the images exactly: one pass a layer, only as deep as that layer. Sums in
+    float64.
     """
     was_training = network.training
     network.eval()

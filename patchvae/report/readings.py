@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 INTRODUCTION = """# Readings
 
-What the paper's text leaves open, prints two ways or contradicts, and how it is read here. This page is
-made by `patchvae readings --markdown > docs/readings.md` from
+What the paper's text leaves open, prints two ways or contradicts, and how it is read here. This
+page is made by `patchvae readings --markdown > docs/readings.md` from
 [`patchvae/paper/readings.yaml`](../patchvae/paper/readings.yaml).
 
-*Settled by* names who decides: *paper* (another place in it), *release* (the authors' public code), or
-*ours*. Tables and the comparison mark the numbers that depend on a reading that is ours. The keys are
-those of [protocol.md](protocol.md): a study that sets one reads the paper differently. *Alternatives* are
-other readings as the keys that a study sets for them; where there are none, the page says why. A test trains
-each of them and holds that it changes a number.
+*Settled by* names who decides: *paper* (another place in it), *release* (the authors' public
+code), or *ours*. Tables and the comparison mark the numbers that depend on a reading that is
+ours. The keys are those of [protocol.md](protocol.md): a study that sets one reads the paper
+differently. *Alternatives* are other readings as the keys that a study sets for them; where there
+are none, the page says why. A test trains each of them and holds that it changes a number.
 """
 
 
@@ -34,7 +34,7 @@ def numbers_behind(reading: Reading) -> Counter[str]:
 
 @cache
 def _published() -> list[tuple[str, list[str]]]:
-    """Table and readings of each published accuracy, as cells of the study that follows the paper."""
+    """Table and readings of each published accuracy, as cells of the paper's study."""
     cells = study_cells(paths.MAIN_STUDY)
     return [(cell.table, readings_of(cell.probes()[0])) for cell in cells]
 

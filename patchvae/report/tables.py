@@ -1,4 +1,4 @@
-"""Tables as LaTeX, Markdown, HTML and csv, from cells (Tables 1-5) or from modules (Tables 6-10)."""
+"""Tables as LaTeX, Markdown, HTML and csv, from cells (1-5) or from modules (6-10)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -57,7 +57,10 @@ def table_texts(
 
 
 def _documents(table: Table, partial: bool, root: Path) -> dict[str, dict[str, Any]]:
-    """The cells' contents by key; a partial table takes what its probes have, which are here only."""
+    """The cells' contents by key.
+
+    A partial table takes what its probes have, which are here only.
+    """
     found: dict[str, dict[str, Any]] = {}
     probes: list[ProbeConfig] | None = None if root == Path() else []
     for cell in table.cells():

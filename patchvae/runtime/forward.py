@@ -1,4 +1,4 @@
-"""SIGTERM for the processes below: with proctrack/cgroup Slurm signals a job's first process only."""
+"""SIGTERM for the processes below: with proctrack/cgroup Slurm signals only a job's first one."""
 
 import os
 import signal

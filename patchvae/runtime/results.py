@@ -1,7 +1,7 @@
 """Results on disk: JSON that carries its own digest, written whole or not at all.
 
-A file's existence proves nothing; every reader checks the digest inside and the digests of the files
-that lie beside it.
+A file's existence proves nothing; every reader checks the digest inside and the digests of the
+files that lie beside it.
 """
 
 import json
@@ -50,7 +50,10 @@ def write_text(path: Path, text: str) -> None:
 def write_result(
     path: Path, kind: str, document: Mapping[str, Any], files: tuple[str, ...] = ()
 ) -> dict[str, Any]:
-    """Write a result of a kind with the digests of `files` beside it and its own digest; returns it."""
+    """Write a result of a kind with the digests of `files` beside it and its own digest.
+
+    Returns it.
+    """
     body = {"kind": kind, "schema": SCHEMA, **document}
     if files:
         body["files"] = {name: file_digest(path.parent / name) for name in files}

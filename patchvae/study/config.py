@@ -69,7 +69,10 @@ class Study:
         return paths.study(self.name)
 
     def value(self, key: str, dataset: str) -> Value:
-        """The protocol's `section.key` for a dataset: study's dataset, study, protocol, in this order."""
+        """The protocol's `section.key` for a dataset.
+
+        Study's dataset, study, protocol, in this order.
+        """
         entry = lookup("protocol key", self.defaults, key)
         section, name = key.split(".")
         for layer in (self.datasets[dataset].get("protocol", {}), self.protocol):
@@ -114,7 +117,8 @@ class _Loader(_SafeLoader):
             name, line = self.construct_object(key), key.start_mark.line + 1
             if name in first:
                 raise ConfigError(
-                    f"key '{name}' stands twice, in lines {first[name]} and {line}: keep one of them"
+                    f"key '{name}' stands twice, in lines {first[name]} and {line}: keep one of "
+                    "them"
                 )
             first[name] = line
         found: dict[Any, Any] = super().construct_mapping(node, deep)

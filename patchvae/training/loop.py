@@ -25,9 +25,10 @@ Row = dict[str, float]
 class Loop:
     """Counts epochs and steps, averages the recorded terms, saves states and stops on request.
 
-    `size` is epochs and steps an epoch. Use: `for epoch in loop.epochs(): for step in loop.steps(): ...; loop.record(loss, terms)`, then
-    `loop.end_epoch(row)`. After an interruption both iterators continue where the last state was
-    saved: model, optimizers, random generators, averages and history are what they were.
+    `size` is epochs and steps an epoch. Use: `for epoch in loop.epochs(): for step in loop.steps():
+    ...; loop.record(loss, terms)`, then `loop.end_epoch(row)`. After an interruption both iterators
+    continue where the last state was saved: model, optimizers, random generators, averages and
+    history are what they were.
     """
 
     def __init__(
@@ -74,7 +75,9 @@ class Loop:
         log(f"{self.title}: continuing at epoch {self.epoch + 1}, step {self.step}")
 
     def save(self) -> None:
-        """Write the state at this step boundary, the same on every rank, unless the loss is not finite."""
+        """Write the state at this step boundary, the same on every rank, unless the loss is not
+        finite.
+        """
         self._check()
         self._saved = time.monotonic()
         if rank() > 0:
@@ -114,9 +117,10 @@ class Loop:
     def _stop_if_asked(self) -> None:
         if parallel.anywhere(bool(self.stop)):
             self.save()
-            parallel.wait()  # a rank that ends before the state is written would have the others ended
+            parallel.wait()  # a rank that ended before the state is written would end the others
             raise StoppedError(
-                f"{self.title}: stopped by {self.stop.name or 'a signal'} with its state saved at epoch"
+                f"{self.title}: stopped by {self.stop.name or 'a signal'} with its state saved "
+                "at epoch"
                 f" {self.epoch + 1}, step {self.step}; run the same command to continue"
             )
 
@@ -129,8 +133,8 @@ class Loop:
     def record(self, loss: Tensor, terms: dict[str, Tensor]) -> None:
         """Add a step's terms to the epoch's averages; DivergedError when the loss is not finite.
 
-        On a GPU nothing waits for the step: a loss that is not finite is noted there, with its step and
-        terms, and found when a state is saved or the epoch ends.
+        On a GPU nothing waits for the step: a loss that is not finite is noted there, with its step
+        and terms, and found when a state is saved or the epoch ends.
         """
         now = torch.stack([loss, *terms.values()])  # (1 + K,)
         self.names = list(terms)

@@ -38,7 +38,8 @@ LOOKED_AT = 500  # images at a time where no step is taken
 def pretrain(config: PretrainConfig, options: Options) -> dict[str, Any]:
     """Train one run and write its files; returns the content of its metrics.json.
 
-    Raises DivergedError, DataError, StoppedError (state saved, run again) and leaves no result then.
+    Raises DivergedError, DataError, StoppedError (state saved, run again) and leaves no result
+    then.
     """
     started, clock = now(), time.monotonic()
     torch.set_num_threads(options.threads)
@@ -100,7 +101,7 @@ def _images(
 def pretraining_batches(
     config: PretrainConfig, data: Prepared, device: torch.device
 ) -> Callable[[], Iterator[Tensor]]:
-    """Each call goes through all images of the pretraining, unmirrored and in order, (B, 3, H, W)."""
+    """Each call goes through all pretraining images, unmirrored and in order, (B, 3, H, W)."""
     load = cache(lambda: _images(config, 1, data, device))
 
     def batches() -> Iterator[Tensor]:
@@ -112,7 +113,10 @@ def pretraining_batches(
 
 
 def snapshot_epochs(settings: PretrainSettings) -> tuple[int, ...]:
-    """After how many epochs weights are kept: evenly spaced, before the last; ConfigError if too few."""
+    """After how many epochs weights are kept: evenly spaced, before the last.
+
+    ConfigError if too few.
+    """
     epochs, count = settings.epochs, settings.snapshots
     if count >= epochs:
         raise ConfigError(

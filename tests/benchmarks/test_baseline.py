@@ -13,8 +13,8 @@ from patchvae.models import build
 from patchvae.models.head import Head
 from patchvae.models.trunk import Trunk
 from patchvae.numerics.optim import SGD, Adam
+from patchvae.training.classifier import Classifier
 from patchvae.training.pretrain import update
-from patchvae.training.probe import Classifier
 
 STEPS = 3
 

@@ -1,5 +1,5 @@
 import pytest
-from small_study import edit_tiny
+from small_study import edit_study
 
 from patchvae.paper.readings import ORIGINS, readings, readings_of
 from patchvae.study.config import protocol
@@ -36,8 +36,7 @@ def test_the_readings_of_a_cell(in_repo, key, some, none):
 
 
 def test_they_follow_the_configuration_and_not_the_name_of_a_row(project):
-    edit_tiny(
-        project,
+    edit_study(
         "table5: {datasets: [parts32]}",
         "table5: {datasets: [parts32], columns: [knn], extra: [{model: random, key: floor},"
         " {model: beta-vae-lw, key: other}]}",

@@ -13,7 +13,7 @@ import pytest
 import torch
 import yaml
 from processes import Job
-from small_study import edit_tiny
+from small_study import edit_study
 from torch import Tensor, nn
 
 from patchvae.data.rowfile import RowFile
@@ -26,18 +26,12 @@ from patchvae.runtime.machine import Options
 from patchvae.runtime.results import read_result
 from patchvae.study import paths
 from patchvae.study.runs import Run, resolve_probe, resolve_run
+from patchvae.training import features
 from patchvae.training import probe as probing
+from patchvae.training.classifier import PREDICTED, Classifier, evaluate
+from patchvae.training.features import Cached, Live, Split, cache, features_of
 from patchvae.training.pretrain import pretrain
-from patchvae.training.probe import (
-    Cached,
-    Classifier,
-    Live,
-    Split,
-    cache,
-    evaluate,
-    features_of,
-    probe,
-)
+from patchvae.training.probe import probe
 
 RUN = Run("tiny", "parts32", "random", "plain", 0)
 CPU = torch.device("cpu")
@@ -76,7 +70,7 @@ def images(parts_root: Path) -> Images:
 def test_cached_features_equal_live_ones_bit_for_bit(
     frozen: str, flip: bool, images: Images, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probing, "EVAL_BATCH", 16)  # several blocks, the last one incomplete
+    monkeypatch.setattr(features, "EVAL_BATCH", 16)  # several blocks, the last one incomplete
     classifier = make(frozen).eval()
     live = Live(images, classifier)
     cached = cache(live, flip)
@@ -98,7 +92,7 @@ def test_cached_features_equal_live_ones_bit_for_bit(
 def test_features_on_disk_are_those_in_memory(
     frozen: str, images: Images, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probing, "EVAL_BATCH", 16)
+    monkeypatch.setattr(features, "EVAL_BATCH", 16)
     live = Live(images, make(frozen).eval())
     memory, disk = cache(live, True), cache(live, True, memory=0)
     assert isinstance(memory.features, torch.Tensor)
@@ -115,8 +109,8 @@ def test_features_on_disk_are_those_in_memory(
 def test_features_on_disk_are_asked_for_from_the_cpu_which_need_not_wait() -> None:
     elsewhere = torch.device("meta")  # stands for a GPU
     rows = RowFile(torch.Size([2, 1, 1]), False, elsewhere)
-    assert probing.Cached(rows, 4).index_device == torch.device("cpu")
-    assert probing.Cached(torch.empty(4, 2, device=elsewhere), 4).index_device == elsewhere
+    assert features.Cached(rows, 4).index_device == torch.device("cpu")
+    assert features.Cached(torch.empty(4, 2, device=elsewhere), 4).index_device == elsewhere
 
 
 @pytest.mark.parametrize("frozen", FROZEN)
@@ -126,9 +120,9 @@ def test_a_whole_probe_with_any_cache_equals_one_without(
     config = resolve_probe(encoder, frozen)
     files = (paths.PREDICTIONS, paths.HISTORY)
     contents = []
-    for size, memory in ((probing.CACHE_BYTES, 1 << 30), (probing.CACHE_BYTES, 0), (0, 0)):
-        monkeypatch.setattr(probing, "CACHE_BYTES", size)
-        monkeypatch.setattr(probing, "room", lambda device, memory=memory: memory)
+    for size, memory in ((features.CACHE_BYTES, 1 << 30), (features.CACHE_BYTES, 0), (0, 0)):
+        monkeypatch.setattr(features, "CACHE_BYTES", size)
+        monkeypatch.setattr(features, "room", lambda device, memory=memory: memory)
         probe(config, options)
         contents.append([(config.folder / name).read_bytes() for name in files])
     assert contents[0] == contents[1] == contents[2]
@@ -148,7 +142,7 @@ def test_features_are_cached_only_when_they_fit_and_something_is_frozen(
     assert isinstance(features_of(images, make("conv5").eval(), flip=True), Cached)
     assert isinstance(features_of(images, make(None).eval(), flip=True), Live)
     needed = 4 * 128 * 4 * 4 * 40
-    monkeypatch.setattr(probing, "CACHE_BYTES", needed)
+    monkeypatch.setattr(features, "CACHE_BYTES", needed)
     assert isinstance(features_of(images, make("conv5").eval(), flip=False), Cached)
     assert isinstance(features_of(images, make("conv5").eval(), flip=True), Live)
 
@@ -176,7 +170,7 @@ def test_training_moves_the_rest_and_nothing_frozen(frozen: str | None, images: 
 
 
 def test_frozen_bn_in_train_mode_uses_and_keeps_each_batchs_statistics(images: Images) -> None:
-    """As in the release (reading A13): features are no constant of the image, so they are not cached."""
+    """As in the release (reading A13): features are no constant of the image, so not cached."""
     torch.manual_seed(0)
     classifier = Classifier(Trunk(), "conv1", 32, 10, hidden=16, frozen_bn="train").train()
     live = features_of(images, classifier, flip=False)
@@ -209,7 +203,7 @@ def test_affine_parameters_may_be_frozen_in_the_trained_stages_too() -> None:
 def test_the_reported_epoch_is_the_last_or_the_first_best(
     project: Path, encoder: Run, options: Options, report: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    edit_tiny(project, "lr_step: 2,", f"lr_step: 2, report: {report},")
+    edit_study("lr_step: 2,", f"lr_step: 2, report: {report},")
     seen: list[dict[str, np.ndarray]] = []
     real = evaluate
 
@@ -228,7 +222,7 @@ def test_the_reported_epoch_is_the_last_or_the_first_best(
     assert metrics["top1"] == {"last": 12.5, "best": 22.5}[report]
     written = np.load(config.folder / paths.PREDICTIONS)
     expected = seen[{"last": -1, "best": 1}[report]]
-    assert all(np.array_equal(written[name], expected[name]) for name in probing.PREDICTED)
+    assert all(np.array_equal(written[name], expected[name]) for name in PREDICTED)
 
 
 def test_the_learning_rate_falls_once_an_epoch_by_the_protocol(
@@ -244,7 +238,7 @@ def test_the_learning_rate_falls_once_an_epoch_by_the_protocol(
 def test_the_optimizer_takes_the_rate_momentum_and_decay_of_the_protocol(
     project: Path, encoder: Run, options: Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    edit_tiny(project, "lr_step: 2", "lr_step: 1")
+    edit_study("lr_step: 2", "lr_step: 1")
     used: list[tuple[float, float, float]] = []
     step = SGD.step
 
@@ -295,7 +289,7 @@ def test_top5_of_five_classes_or_fewer_is_always_right(classes: int) -> None:
 def test_evaluation_in_blocks_is_evaluation_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     logits = torch.randn(50, 10, generator=torch.Generator().manual_seed(0))
     whole = evaluate(Scores(10), split_of(logits, list(range(10)) * 5))  # type: ignore[arg-type]
-    monkeypatch.setattr(probing, "EVAL_BATCH", 7)
+    monkeypatch.setattr(features, "EVAL_BATCH", 7)
     blocks = evaluate(Scores(10), split_of(logits, list(range(10)) * 5))  # type: ignore[arg-type]
     assert all(np.array_equal(whole[name], blocks[name]) for name in whole)
 
@@ -338,7 +332,7 @@ def test_results_agree_with_the_predictions_beside_them(encoder: Run, options: O
 def test_an_encoder_of_another_configuration_is_refused(
     project: Path, encoder: Run, options: Options
 ) -> None:
-    edit_tiny(project, "test: 40", "test: 50")
+    edit_study("test: 40", "test: 50")
     with pytest.raises(CheckpointError, match="made with another configuration"):
         probe(resolve_probe(encoder, "conv5"), options)
 
@@ -395,7 +389,7 @@ def test_killed_at_random_steps_it_ends_as_if_undisturbed(
 def test_a_diverging_probe_exits_4_and_leaves_no_result(
     project: Path, encoder: Run, options: Options
 ) -> None:
-    edit_tiny(project, "lr_step: 2", "lr_step: 2, lr: 1.0e+30")
+    edit_study("lr_step: 2", "lr_step: 2, lr: 1.0e+30")
     job = Job(project, "probe", encoder.name, "conv5", "--data", str(options.data))
     assert job.wait() == 4, job.text()
     line = job.text().strip().splitlines()[-1]

@@ -34,7 +34,8 @@ def test_a_run_that_several_tables_need_is_trained_once(fresh):
 def test_a_new_table_is_one_file_and_one_line_in_a_study(fresh):
     (fresh.folder / "config/tables/depth.yaml").write_text(
         "table: depth\ncaption: Two sizes\ncolumns: [{key: conv3, probe: conv3}]\npanels:\n"
-        "  - header: Model\n    groups: [[{model: patchvae, set: {num_parts: 8}}, {model: bigan}]]\n"
+        "  - header: Model\n    groups: [[{model: patchvae, set: {num_parts: 8}}, "
+        "{model: bigan}]]\n"
     )
     fresh.edit(
         "config/tiny.yaml",
@@ -100,18 +101,21 @@ def test_finished_tables_are_left_alone(finished):
             id="a probe's key",
         ),
         pytest.param(
-            "config/tiny.yaml", "pretrain: {epochs: 1", "model: {temperature: 0.9}\n  pretrain: {epochs: 1",
+            "config/tiny.yaml", "pretrain: {epochs: 1",
+            "model: {temperature: 0.9}\n  pretrain: {epochs: 1",
             # the default and two further values of beta_vis; neither beta-VAE nor BiGAN
             {"pretrain": 3, "probe": 5, "cell": 6, "table": 2},
             id="a key of PatchVAE alone",
         ),
         pytest.param(
-            "patchvae/models/bigan.py", "return encoder + generator,", "return encoder + 2 * generator,",
+            "patchvae/models/bigan.py", "return encoder + generator,",
+            "return encoder + 2 * generator,",
             {"pretrain": 1, "probe": 3, "cell": 3, "table": 2},
             id="BiGAN's code",
         ),
         pytest.param(
-            "patchvae/training/pretrain.py", '"""The only unsupervised loop', '# a comment\n"""Some unsupervised loop',
+            "patchvae/training/pretrain.py", '"""The only unsupervised loop',
+            '# a comment\n"""Some unsupervised loop',
             {},
             id="a comment and a docstring",
         ),

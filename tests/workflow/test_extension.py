@@ -10,9 +10,9 @@ def test_a_hyper_parameter_touches_three_files_and_trains(fresh):
         '  surcharge:\n    type: number\n    range: "[0, 9)"\n    prefix: extra\n    value: 0.5\n'
         "    source: ours\n    where: a test\n    about: added to beta_vis\n  temperature:\n",
     )
-    fresh.edit("patchvae/study/registry.py", '"beta_vis", "beta_app")', '"beta_vis", "beta_app", "surcharge")')  # fmt: skip
+    fresh.edit("patchvae/study/registry.py", '"beta_app")', '"beta_app", "surcharge")')
     model = "patchvae/models/patchvae.py"
-    fresh.edit(model, "        beta_app: float,\n", "        beta_app: float,\n        surcharge: float,\n")  # fmt: skip
+    fresh.edit(model, "beta_app: float,\n", "beta_app: float,\n        surcharge: float,\n")
     fresh.edit(model, '"kl_vis": beta_vis,', '"kl_vis": beta_vis + surcharge,')
     assert changed(fresh.folder) == {"config/protocol.yaml", "patchvae/study/registry.py", model}
 

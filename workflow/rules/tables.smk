@@ -68,6 +68,7 @@ rule comparison:
         lambda w: cells_of(w.study),
     output:
         multiext("results/{study}/comparison", ".csv", ".md"),
+        multiext("results/{study}/accuracies", ".csv", ".parquet"),
         report(
             "results/{study}/comparison.html",
             caption="../report/comparison.rst",
