@@ -88,5 +88,7 @@ def inside(folder: Path) -> Iterator[None]:
 
 def forget_configs() -> None:
     """Drop what was read from another folder's config/."""
-    for cached in (config.protocol, config.load_study, specs.read_spec, specs.load_table):
-        cached.cache_clear()
+    for read in (config._document, config._validator, config.protocol, config.load_study):
+        read.cache_clear()
+    for read in (specs.read_spec, specs.load_table):
+        read.cache_clear()

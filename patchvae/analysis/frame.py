@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PLACE = ("study", "table", "row", "column", "dataset", "model")
-HYPER = tuple(dict.fromkeys(key for a in ARCHITECTURES.values() for _, key in a.variant))
+HYPER = tuple(dict.fromkeys(key for a in ARCHITECTURES.values() for key in a.variant))
 MEASURE = ("probe", "metric", "seed", "value", "paper", "n_test")
 DIGESTS = ("config_digest", "data_digest", "source_digest")  # of the cell, its images, its probes
 

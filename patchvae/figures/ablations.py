@@ -11,10 +11,11 @@ from matplotlib.ticker import NullLocator
 from patchvae.analysis.cells import read_cell
 from patchvae.figures.canvas import axes_grid, hide_unused, new_figure
 from patchvae.figures.catalogue import Target
-from patchvae.figures.inputs import SWEEPS, SYMBOLS
-from patchvae.paper.published import SWEPT, accuracy
+from patchvae.figures.inputs import SWEEPS, symbol
+from patchvae.paper.published import accuracy
 from patchvae.runtime.machine import Options
 from patchvae.study import paths
+from patchvae.study.config import protocol
 from patchvae.study.registry import DATASETS
 
 
@@ -78,7 +79,10 @@ def _columns(
     points: list[tuple[Any, ...]],
 ) -> list[tuple[tuple[str, str], list[tuple[float, ...]]]]:
     """Points grouped by parameter and dataset in their order, each group as columns along x."""
-    ordered = sorted(points, key=lambda p: (SWEPT.index(p[0]), list(DATASETS).index(p[1]), p[2]))
+    keys, datasets = list(protocol()), list(DATASETS)
+    ordered = sorted(
+        points, key=lambda p: (keys.index(f"model.{p[0]}"), datasets.index(p[1]), p[2])
+    )
     groups = groupby(ordered, key=lambda p: (p[0], p[1]))
     return [(key, list(zip(*(p[2:] for p in group), strict=True))) for key, group in groups]
 
@@ -103,7 +107,7 @@ def draw(data: Ablations) -> Figure:
             axis.set_facecolor("0.96")
         axes[row, 0].set_ylabel(f"{DATASETS[dataset].title}\nthe paper's (%)")
     for axis, parameter in zip(axes[-1], parameters, strict=True):
-        axis.set_xlabel(SYMBOLS[parameter])
+        axis.set_xlabel(symbol(parameter))
     if theirs:
         _heading(
             axes[len(datasets), 0], "The paper's own: other images and protocol, not comparable"

@@ -6,19 +6,18 @@ They need no training and import nothing heavy, since Snakemake asks them before
 from collections.abc import Iterable, Sequence
 
 from patchvae.study import paths
-from patchvae.study.config import load_study
+from patchvae.study.config import load_study, protocol
 from patchvae.study.registry import ARCHITECTURES, DATASETS, MODELS
 from patchvae.study.runs import Run, variant_of
 from patchvae.study.tables import Cell, load_table, study_cells
 
 SWEEPS = ("table3", "table4", "table5")
-SYMBOLS = {
-    "num_parts": "$N$",
-    "part_dim": "$d_p$",
-    "prior_vis": r"$z_{\mathrm{vis}}^{\mathrm{prior}}$",
-    "beta_vis": r"$\beta_{\mathrm{vis}}$",
-}
 PART_DATASETS = ("parts32", "parts64")  # the places of the true parts are known
+
+
+def symbol(parameter: str) -> str:
+    """What figures call a hyper-parameter: its symbol, or its key where the protocol has none."""
+    return protocol()[f"model.{parameter}"].symbol or parameter
 
 
 def figure_dataset(study_name: str) -> str:
@@ -88,7 +87,7 @@ def _named_runs(
     for cell in cells:
         runs = [probe.run for probe in cell.probes()]
         if runs not in found.values():
-            swept = [f"{SYMBOLS[key]} = {value}" for key, value in cell.row.overrides.items()]
+            swept = [f"{symbol(key)} = {value}" for key, value in cell.row.overrides.items()]
             found[", ".join([MODELS[cell.row.model].title, *swept])] = runs
     return found
 

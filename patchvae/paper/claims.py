@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 from patchvae.errors import ConfigError
 from patchvae.paper.published import CellKey, accuracy
-from patchvae.study.config import about, read_yaml
+from patchvae.study.config import about, check, read_yaml
 from patchvae.study.registry import DATASETS, MODELS
 
 MARGIN = "margin"
@@ -205,9 +205,12 @@ def load_claims(path: Path | None = None) -> list[Part]:
 
     ConfigError names the file and the claim whose shape, variable or threshold is wrong.
     """
+    from jsonschema import Draft202012Validator
+
     source = path or files("patchvae.paper").joinpath("claims.yaml")
     document = read_yaml(source)
-    _validate(document, str(source))
+    schema = read_yaml(files("patchvae.paper").joinpath("claims.schema.yaml"))
+    check(document, Draft202012Validator(schema), str(source))
     with about(source):
         return [part for name, raw in document.items() for part in _parts(name, raw)]
 
@@ -258,14 +261,3 @@ def known(kind: str, name: str, choices: Collection[str], where: str) -> None:
     if name not in choices:
         listed = ", ".join(sorted(choices)) or "(none)"
         raise ConfigError(f"{where}: unknown {kind} '{name}': choose one of {listed}")
-
-
-def _validate(document: Any, source: str) -> None:
-    import jsonschema
-
-    schema = read_yaml(files("patchvae.paper").joinpath("claims.schema.yaml"))
-    validator = jsonschema.Draft202012Validator(schema)
-    error = jsonschema.exceptions.best_match(validator.iter_errors(document))
-    if error is not None:
-        where = ".".join(str(part) for part in error.absolute_path) or "top level"
-        raise ConfigError(f"{source}: {where}: {error.message}")

@@ -79,7 +79,7 @@ def keys_behind(config: ProbeConfig) -> dict[str, Any]:
 
 def _keys_of_run(config: PretrainConfig) -> dict[str, Any]:
     architecture = ARCHITECTURES[config.architecture]
-    shaping = (*architecture.keys, *(key for _, key in architecture.variant))
+    shaping = (*architecture.keys, *architecture.variant)
     full = [key if "." in key else f"model.{key}" for key in shaping]
     found: dict[str, Any] = {key: config.model[key.partition(".")[2]] for key in full}
     if not architecture.named:

@@ -14,9 +14,11 @@ import yaml
 from patchvae.errors import ConfigError
 from patchvae.study import paths
 from patchvae.study.registry import DATASETS, lookup
+from patchvae.study.settings import keys_read
 
 Scalar = int | float | str | bool
 SECTIONS = ("model", "reconstruction", "init", "adversarial", "pretrain", "probe")
+ALLOWED = ("choices", "type", "range", "also")  # what an entry says of the values that it may have
 # the text with our readings, and the authors' code where it departs: `released` in protocol.yaml
 AS_PRINTED, AS_RELEASED = "as-printed", "as-released"
 PROTOCOLS = {AS_PRINTED: False, AS_RELEASED: True}
@@ -35,6 +37,8 @@ class Entry:
     released: Scalar | None = None
     by_dataset: Mapping[str, Scalar] = field(default_factory=dict)
     for_source: str | None = None
+    prefix: str | None = None
+    symbol: str | None = None
 
 
 @dataclass(frozen=True)
@@ -149,21 +153,26 @@ def about(source: object) -> Iterator[None]:
         raise ConfigError(text if text.startswith(f"{source}: ") else f"{source}: {text}") from None
 
 
-def validate(document: Any, schema: str, source: Path | str) -> None:
-    """Check `document` against `workflow/schemas/<schema>.schema.yaml`.
+def validate(document: Any, schema: str, source: Path | str, folder: Path = paths.CONFIG) -> None:
+    """Check `document` against `workflow/schemas/<schema>.schema.yaml`; ConfigError names the key.
 
-    ConfigError names the key.
+    The schema `values` is made from the protocol in `folder`, and the others may refer to it.
     """
+    check(document, _validator(schema, folder), source)
+
+
+def check(document: Any, validator: Any, source: Path | str) -> None:
+    """ConfigError for the key that a JSON schema's validator minds most."""
     import jsonschema
 
-    error = jsonschema.exceptions.best_match(_validator(schema).iter_errors(document))
+    error = jsonschema.exceptions.best_match(validator.iter_errors(document))
     if error is not None:
         where = ".".join(str(part) for part in error.absolute_path) or "top level"
         raise ConfigError(f"{source}: {where}: {error.message}")
 
 
 @cache
-def _validator(schema: str) -> Any:
+def _validator(schema: str, folder: Path) -> Any:
     import jsonschema
     from referencing import Registry
     from referencing.jsonschema import DRAFT202012
@@ -171,13 +180,43 @@ def _validator(schema: str) -> Any:
     schemas = {p.name: read_yaml(p) for p in paths.SCHEMAS.glob("*.schema.yaml")}
     for content in schemas.values():
         del content["$schema"]  # behind a reference it would bring back the validator without ours
+    if schema != "protocol":
+        schemas["values"] = values_schema(_document(folder))
     registry: Any = Registry().with_resources(
         (name, DRAFT202012.create_resource(content)) for name, content in schemas.items()
     )
     base = jsonschema.Draft202012Validator
     types = base.TYPE_CHECKER.redefine_many({"integer": _is_integer, "number": _is_number})
     strict = jsonschema.validators.extend(base, type_checker=types)
-    return strict(schemas[f"{schema}.schema.yaml"], registry=registry)
+    return strict(schemas.get(schema) or schemas[f"{schema}.schema.yaml"], registry=registry)
+
+
+def values_schema(document: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The JSON schema of what may be set, by section, from the content of `protocol.yaml`."""
+    return _closed(
+        {
+            section: _closed({name: _allowed(raw) for name, raw in keys.items()})
+            for section, keys in document.items()
+        }
+    )
+
+
+def _closed(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": False, "properties": properties}
+
+
+def _allowed(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON schema of one key's values, from `choices` or `type`, `range` and `also`."""
+    if "choices" in raw:
+        whole = all(isinstance(choice, int) for choice in raw["choices"])
+        return ({"type": "integer"} if whole else {}) | {"enum": raw["choices"]}
+    found: dict[str, Any] = {"type": raw["type"]}
+    if "range" in raw:
+        low, high = raw["range"][1:-1].split(", ")
+        found["minimum" if raw["range"][0] == "[" else "exclusiveMinimum"] = yaml.safe_load(low)
+        if high != "inf":
+            found["exclusiveMaximum"] = yaml.safe_load(high)
+    return {"oneOf": [{"const": raw["also"]}, found]} if "also" in raw else found
 
 
 def _is_integer(_checker: Any, value: Any) -> bool:
@@ -193,35 +232,44 @@ def _is_number(checker: Any, value: Any) -> bool:
 @cache
 def protocol(folder: Path = paths.CONFIG) -> dict[str, Entry]:
     """Every entry of the protocol, keyed `section.key`."""
-    path = folder / "protocol.yaml"
-    document = read_yaml(path)
-    validate(document, "protocol", path)
-    _check_values(document, path)
+    document = _document(folder)
+    _check_values(document, folder)
     return {
         f"{section}.{name}": Entry(
-            key=f"{section}.{name}", by_dataset=raw.get("for", {}), **_without(raw, "for")
+            key=f"{section}.{name}", by_dataset=raw.get("for", {}), **_without(raw, "for", *ALLOWED)
         )
         for section in SECTIONS
         for name, raw in document[section].items()
     }
 
 
-def _check_values(document: Mapping[str, Mapping[str, Any]], path: Path) -> None:
-    """Every key there is, and every value, by dataset too, of the type that a study may give it."""
-    for section, known in _validator("values").schema["properties"].items():
+@cache
+def _document(folder: Path) -> Any:
+    """The content of `protocol.yaml`, in its form."""
+    document = read_yaml(folder / "protocol.yaml")
+    validate(document, "protocol", folder / "protocol.yaml")
+    return document
+
+
+def _check_values(document: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
+    """The keys that the code reads, and every value, by dataset too, as a study may give it."""
+    path = folder / "protocol.yaml"
+    for section, known in keys_read().items():
         for name, raw in document[section].items():
+            if name not in known:
+                raise ConfigError(f"{path}: {section}: nothing reads the key '{name}'")
             released = [raw["released"]] if "released" in raw else []
             for value in (raw["value"], *released, *raw.get("for", {}).values()):
-                validate({section: {name: value}}, "values", path)
+                validate({section: {name: value}}, "values", path, folder)
             with about(path):
                 for dataset in raw.get("for", {}):
                     lookup("dataset", DATASETS, dataset)
-        if missing := known["properties"].keys() - document[section].keys():
+        if missing := known - document[section].keys():
             raise ConfigError(f"{path}: {section} lacks {', '.join(sorted(missing))}")
 
 
-def _without(raw: Mapping[str, Any], key: str) -> dict[str, Any]:
-    return {name: value for name, value in raw.items() if name != key}
+def _without(raw: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+    return {name: value for name, value in raw.items() if name not in keys}
 
 
 def show(value: Scalar) -> str:
@@ -240,8 +288,8 @@ def load_study(name: str, folder: Path = paths.CONFIG) -> Study:
     if name not in study_names(folder):
         raise ConfigError(f"unknown study '{name}': choose one of {', '.join(study_names(folder))}")
     path = paths.study(name, folder)
-    raw = read_yaml(path)
-    validate(raw, "study", path)
+    defaults, raw = protocol(folder), read_yaml(path)
+    validate(raw, "study", path, folder)
     changes, follows = _followed(raw.get("protocol", {}))
     with about(path):
         lookup("protocol", PROTOCOLS, follows)
@@ -253,7 +301,7 @@ def load_study(name: str, folder: Path = paths.CONFIG) -> Study:
         datasets=raw["datasets"],
         tables=raw["tables"],
         protocol=changes,
-        defaults=protocol(folder),
+        defaults=defaults,
         external=raw.get("external", {}),
         follows=follows,
     )

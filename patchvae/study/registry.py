@@ -39,7 +39,7 @@ class Dataset:
 class Architecture:
     """Where a network lives and which protocol keys shape it.
 
-    `variant` maps the prefix used in paths to a hyper-parameter: ("N", "num_parts") gives `N16`.
+    `variant` names the hyper-parameters that a run's path holds, in its order.
     `keys` are the further protocol keys that its numbers depend on (of section `model` unless they
     name another), `init` those of section `init`, and `inputs` the key that says what images
     become. The variant of a `named` one is a name under the study's `external`, which says that
@@ -48,7 +48,7 @@ class Architecture:
 
     name: str
     target: str  # "module:Class"
-    variant: tuple[tuple[str, str], ...] = ()
+    variant: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     init: tuple[str, ...] = ()
     inputs: str = "model.inputs"
@@ -105,14 +105,8 @@ _DATASETS = (
     Dataset("partsnet", "Parts-Net", 64, 10, 256, 128, module="parts"),
 )
 
-_LATENT = (("z", "latent_dim"),)
-_PARTS = (
-    ("N", "num_parts"),
-    ("d", "part_dim"),
-    ("prior", "prior_vis"),
-    ("bvis", "beta_vis"),
-    ("bapp", "beta_app"),
-)
+_LATENT = ("latent_dim",)
+_PARTS = ("num_parts", "part_dim", "prior_vis", "beta_vis", "beta_app")
 _PART_KEYS = (
     "trunk",
     "temperature",
@@ -125,12 +119,13 @@ _PART_KEYS = (
 
 _VAE = ("heads", "decoder")
 ADVERSARIAL_INIT = ("discriminator",)  # what an adversarial training adds to them
+ADVERSARIAL_KEYS = ("discriminator", "weight", "reconstruction")  # of section `adversarial`
 
 _ARCHITECTURES = (
     Architecture(
         "beta-vae",
         "patchvae.models.beta_vae:BetaVAE",
-        (*_LATENT, ("beta", "beta")),
+        (*_LATENT, "beta"),
         ("trunk",),
         _VAE,
     ),

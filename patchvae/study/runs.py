@@ -10,7 +10,7 @@ from typing import Any
 
 from patchvae.errors import ConfigError, DataError
 from patchvae.study import paths
-from patchvae.study.config import Scalar, Study, load_study, validate
+from patchvae.study.config import Scalar, Study, load_study, protocol, validate
 from patchvae.study.digests import digest_of, file_digest
 from patchvae.study.registry import (
     ADVERSARIAL_INIT,
@@ -23,6 +23,7 @@ from patchvae.study.registry import (
     Model,
     lookup,
 )
+from patchvae.study.settings import NeighbourSettings, PretrainSettings, ProbeSettings
 
 NO_VARIANT = "plain"  # the variant of an architecture without hyper-parameters
 # What the code did before a choice became a key. Such a value is left out of digests, so that
@@ -92,24 +93,32 @@ def number(value: float) -> str:
 
 def format_variant(architecture: Architecture, values: Mapping[str, Scalar]) -> str:
     """Readable and complete, e.g. `N16-d6-prior0.0625-bvis0.6-bapp1`."""
-    parts = [f"{prefix}{number(values[key])}" for prefix, key in architecture.variant]  # type: ignore[arg-type]
+    parts = [
+        f"{prefix}{number(values[key])}"  # type: ignore[arg-type]
+        for key, prefix in _prefixes(architecture).items()
+    ]
     return "-".join(parts) or NO_VARIANT
+
+
+def _prefixes(architecture: Architecture) -> dict[str, str | None]:
+    """What stands before each hyper-parameter in a variant, in its order."""
+    return {key: protocol()[f"model.{key}"].prefix for key in architecture.variant}
 
 
 def parse_variant(architecture: Architecture, text: str) -> dict[str, Scalar]:
     """The inverse of `format_variant`; ConfigError for another spelling or a value out of range."""
-    pattern = "-".join(rf"{prefix}(\d+(?:\.\d+)?)" for prefix, _ in architecture.variant)
+    prefixes = _prefixes(architecture)
+    pattern = "-".join(rf"{prefix}(\d+(?:\.\d+)?)" for prefix in prefixes.values())
     match = re.fullmatch(pattern or NO_VARIANT, text)
-    keys = [key for _, key in architecture.variant]
     if match is not None:
         values: dict[str, Scalar] = {
             key: float(raw) if "." in raw else int(raw)
-            for key, raw in zip(keys, match.groups(), strict=True)
+            for key, raw in zip(prefixes, match.groups(), strict=True)
         }
         if format_variant(architecture, values) == text:
             validate({"model": values}, "values", f"variant {text}")
             return values
-    form = "-".join(f"{prefix}<{key}>" for prefix, key in architecture.variant) or NO_VARIANT
+    form = "-".join(f"{prefix}<{key}>" for key, prefix in prefixes.items()) or NO_VARIANT
     raise ConfigError(f"'{text}' is no variant of {architecture.name}: expected {form}")
 
 
@@ -118,7 +127,7 @@ def variant_of(study: Study, dataset: str, model: str, overrides: Mapping[str, S
     architecture = ARCHITECTURES[lookup("model", MODELS, model).architecture]
     if architecture.named:
         return _name_of(study, model, overrides)
-    keys = {key for _, key in architecture.variant}
+    keys = architecture.variant
     for key in overrides:
         if key not in keys:
             known = ", ".join(sorted(keys)) or "none"
@@ -174,52 +183,6 @@ class DataConfig:
     test: int | None
     unlabelled: bool
     inputs: str | Mapping[str, list[float]]
-
-
-@dataclass(frozen=True)
-class PretrainSettings:
-    """Section `pretrain` of the protocol."""
-
-    epochs: int
-    batch_size: int
-    lr: float
-    lr_step: int
-    lr_factor: float
-    adam_beta1: float
-    adam_beta2: float
-    weight_decay: float
-    flip: bool
-    precision: str
-    snapshots: int
-
-
-@dataclass(frozen=True)
-class ProbeSettings:
-    """What a trained probe takes of section `probe` of the protocol."""
-
-    epochs: int
-    batch_size: int
-    lr: float
-    lr_step: int
-    lr_factor: float
-    momentum: float
-    weight_decay: float
-    hidden: int
-    dropout: float
-    init: str
-    frozen_bn: str
-    affine: str
-    report: str
-    flip: bool
-    precision: str
-
-
-@dataclass(frozen=True)
-class NeighbourSettings:
-    """What a vote of nearest neighbours takes of section `probe`."""
-
-    neighbours: int
-    precision: str
 
 
 @dataclass(frozen=True)

@@ -153,7 +153,7 @@ def read_spec(name: str, folder: Path = paths.CONFIG) -> Mapping[str, Any]:
             f"{path}: another table is called '{name}': rename the file and its table"
         )
     document = read_yaml(path)
-    validate(document, "table", path)
+    validate(document, "table", path, folder)
     if document["table"] != name:
         raise ConfigError(f"{path}: table is '{document['table']}', but the file says '{name}'")
     return document

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,8 @@ from patchvae.models.patchvae import PatchVAE
 from patchvae.models.trunk import Trunk
 from patchvae.runtime.checkpoint import save_weights
 from patchvae.study import paths
+from patchvae.study.config import protocol
+from patchvae.study.registry import ARCHITECTURES
 
 Names = dict[str, str]  # ours -> theirs
 MEAN, LOG_VARIANCE = re.compile(r"mu|mean"), re.compile(r"var")
@@ -159,22 +162,16 @@ def _mean_first(names: Sequence[str], path: Path) -> list[str]:
 
 
 def _patchvae(trunk: Trunk, N: int, D: int) -> PatchVAE:
-    """Our model of the same shapes; what no tensor holds is the paper study's default."""
+    """Our model of the same shapes; what no tensor holds is the protocol's default."""
+    shaped = ARCHITECTURES["patchvae"]
+    entries = protocol()
+    defaults: dict[str, Any] = {
+        key: entries[f"model.{key}"].value for key in (*shaped.variant, *shaped.keys)
+    }
     return PatchVAE(
         64,
         Reconstruction(),
-        trunk=trunk.name,
-        num_parts=N,
-        part_dim=D,
-        prior_vis=1 / N,
-        beta_vis=0.6,
-        beta_app=1.0,
-        temperature=1.0,
-        temperature_law="closed",
-        temperature_rate=3e-5,
-        temperature_floor=0.1,
-        eval_visibility="soft",
-        appearance_gradient="full",
+        **defaults | {"trunk": trunk.name, "num_parts": N, "part_dim": D, "prior_vis": 1 / N},
     )
 
 

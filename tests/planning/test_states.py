@@ -254,8 +254,9 @@ def test_an_altered_record_of_a_failure_is_refused(mini):
 def test_logs_are_where_the_rules_put_them(mini):
     jobs = with_needs(jobs_for("mini/table5"))
     rules = "".join(path.read_text() for path in (REPO / "workflow" / "rules").glob("*.smk"))
-    logs = re.findall(r'"(logs/.*?\.log)"', rules)
-    patterns = [re.sub(r"\{\w+\}", "[^/]+", log.replace(".", r"\.")) for log in logs]
+    logs = re.findall(r'"(logs.*?\.log)"', rules)
+    logs = [log.replace(".", r"\.").replace("{below}", "(/[^/]+)?") for log in logs]
+    patterns = [re.sub(r"\{\w+\}", "[^/]+", log) for log in logs]
     assert {job.kind for job in jobs} == {"prepare", "pretrain", "probe", "cell", "table"}
     for job in jobs:
         assert any(re.fullmatch(pattern, str(job.log)) for pattern in patterns), job.log
