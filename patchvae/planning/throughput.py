@@ -11,7 +11,7 @@ from patchvae.study.config import read_yaml
 from patchvae.study.registry import lookup
 from patchvae.study.runs import NeighbourSettings, PretrainConfig, ProbeConfig
 
-CACHE_BYTES = 64 << 30  # as in patchvae.training.probe, which is slow to import
+CACHE_BYTES = 64 << 30  # as in patchvae.training.features, which is slow to import
 # distances in the time in which the classifier judges an image: one product of D features in float64,
 # which takes twice as long as in float32, to 512 (protocol's probe.hidden) in float32
 PAIRS = 256
@@ -93,7 +93,7 @@ class Device:
 
 
 def cached(config: ProbeConfig) -> bool:
-    """Whether the probe keeps the frozen stages' output of all training images (patchvae.training.probe)."""
+    """Whether the probe keeps the frozen stages' output of all training images (patchvae.training.features)."""
     if config.frozen is None:
         return False
     channels, stride = OUTPUTS[config.frozen]

@@ -11,22 +11,15 @@ import torch
 from torch import Tensor
 
 from patchvae.errors import ConfigError
+from patchvae.models.classifier import Frozen
 from patchvae.numerics import parallel
 from patchvae.runtime.machine import Options
 from patchvae.runtime.progress import Progress
 from patchvae.study.config import about
 from patchvae.study.runs import NeighbourSettings, ProbeConfig
-from patchvae.training.probe import (
-    Frozen,
-    Live,
-    Split,
-    begin,
-    eval_batch,
-    features_of,
-    finish,
-    images_of,
-    scored,
-)
+from patchvae.training.features import Live, Split, eval_batch, features_of, images_of
+from patchvae.training.probe import begin, finish
+from patchvae.training.scores import scored
 
 
 def probe(config: ProbeConfig, options: Options) -> dict[str, Any]:

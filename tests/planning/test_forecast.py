@@ -30,7 +30,7 @@ from patchvae.planning.jobs import Job, jobs_for
 from patchvae.planning.throughput import OUTPUTS, Device, cached, device, overhead
 from patchvae.study.registry import ARCHITECTURES, MODELS, PROBES
 from patchvae.study.runs import Run, resolve_probe, resolve_run
-from patchvae.training import probe as probing
+from patchvae.training import features
 
 TOY = Device(
     name="toy", match="cpu", hardware="a toy", measured=True, n=3, date="2026-01-01",
@@ -78,7 +78,7 @@ def test_unknown_rates_give_no_seconds(mini):
 
 
 def test_features_are_kept_where_the_probe_keeps_them(in_repo):
-    assert throughput.CACHE_BYTES == probing.CACHE_BYTES
+    assert throughput.CACHE_BYTES == features.CACHE_BYTES
     plain = Run("paper", "cifar100", "beta-vae", "z96-beta1", 0)
     # 64 x 8 x 8 floats of 50,000 images: 0.8 GB; of 2 x 2,448,873 images of 16 x 16 cells: 321 GB
     assert cached(resolve_probe(plain, "conv1"))

@@ -33,7 +33,7 @@ def weights(folder: Path) -> bytes:
         ("pretrain", "patchvae.training.pretrain.load_images", signal.SIGINT),
         ("pretrain", "patchvae.training.loop.Loop.resume", signal.SIGTERM),
         ("probe", "patchvae.training.probe.load_trunk", signal.SIGINT),
-        ("probe", "patchvae.training.probe.cache", signal.SIGTERM),
+        ("probe", "patchvae.training.features.cache", signal.SIGTERM),
     ],
 )
 def test_a_signal_before_the_first_step_stops_with_75(

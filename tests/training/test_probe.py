@@ -20,24 +20,19 @@ from patchvae.data.rowfile import RowFile
 from patchvae.data.store import open_dataset
 from patchvae.data.tensors import Images, load_images
 from patchvae.errors import CheckpointError, ResourceError
+from patchvae.models.classifier import Classifier
 from patchvae.models.trunk import Trunk
 from patchvae.numerics.optim import SGD
 from patchvae.runtime.machine import Options
 from patchvae.runtime.results import read_result
 from patchvae.study import paths
 from patchvae.study.runs import Run, resolve_probe, resolve_run
+from patchvae.training import features
 from patchvae.training import probe as probing
+from patchvae.training.features import Cached, Live, Split, cache, features_of
 from patchvae.training.pretrain import pretrain
-from patchvae.training.probe import (
-    Cached,
-    Classifier,
-    Live,
-    Split,
-    cache,
-    evaluate,
-    features_of,
-    probe,
-)
+from patchvae.training.probe import probe
+from patchvae.training.scores import PREDICTED, evaluate
 
 RUN = Run("tiny", "parts32", "random", "plain", 0)
 CPU = torch.device("cpu")
@@ -76,7 +71,7 @@ def images(parts_root: Path) -> Images:
 def test_cached_features_equal_live_ones_bit_for_bit(
     frozen: str, flip: bool, images: Images, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probing, "EVAL_BATCH", 16)  # several blocks, the last one incomplete
+    monkeypatch.setattr(features, "EVAL_BATCH", 16)  # several blocks, the last one incomplete
     classifier = make(frozen).eval()
     live = Live(images, classifier)
     cached = cache(live, flip)
@@ -98,7 +93,7 @@ def test_cached_features_equal_live_ones_bit_for_bit(
 def test_features_on_disk_are_those_in_memory(
     frozen: str, images: Images, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probing, "EVAL_BATCH", 16)
+    monkeypatch.setattr(features, "EVAL_BATCH", 16)
     live = Live(images, make(frozen).eval())
     memory, disk = cache(live, True), cache(live, True, memory=0)
     assert isinstance(memory.features, torch.Tensor)
@@ -115,8 +110,8 @@ def test_features_on_disk_are_those_in_memory(
 def test_features_on_disk_are_asked_for_from_the_cpu_which_need_not_wait() -> None:
     elsewhere = torch.device("meta")  # stands for a GPU
     rows = RowFile(torch.Size([2, 1, 1]), False, elsewhere)
-    assert probing.Cached(rows, 4).index_device == torch.device("cpu")
-    assert probing.Cached(torch.empty(4, 2, device=elsewhere), 4).index_device == elsewhere
+    assert Cached(rows, 4).index_device == torch.device("cpu")
+    assert Cached(torch.empty(4, 2, device=elsewhere), 4).index_device == elsewhere
 
 
 @pytest.mark.parametrize("frozen", FROZEN)
@@ -126,9 +121,9 @@ def test_a_whole_probe_with_any_cache_equals_one_without(
     config = resolve_probe(encoder, frozen)
     files = (paths.PREDICTIONS, paths.HISTORY)
     contents = []
-    for size, memory in ((probing.CACHE_BYTES, 1 << 30), (probing.CACHE_BYTES, 0), (0, 0)):
-        monkeypatch.setattr(probing, "CACHE_BYTES", size)
-        monkeypatch.setattr(probing, "room", lambda device, memory=memory: memory)
+    for size, memory in ((features.CACHE_BYTES, 1 << 30), (features.CACHE_BYTES, 0), (0, 0)):
+        monkeypatch.setattr(features, "CACHE_BYTES", size)
+        monkeypatch.setattr(features, "room", lambda device, memory=memory: memory)
         probe(config, options)
         contents.append([(config.folder / name).read_bytes() for name in files])
     assert contents[0] == contents[1] == contents[2]
@@ -148,7 +143,7 @@ def test_features_are_cached_only_when_they_fit_and_something_is_frozen(
     assert isinstance(features_of(images, make("conv5").eval(), flip=True), Cached)
     assert isinstance(features_of(images, make(None).eval(), flip=True), Live)
     needed = 4 * 128 * 4 * 4 * 40
-    monkeypatch.setattr(probing, "CACHE_BYTES", needed)
+    monkeypatch.setattr(features, "CACHE_BYTES", needed)
     assert isinstance(features_of(images, make("conv5").eval(), flip=False), Cached)
     assert isinstance(features_of(images, make("conv5").eval(), flip=True), Live)
 
@@ -228,7 +223,7 @@ def test_the_reported_epoch_is_the_last_or_the_first_best(
     assert metrics["top1"] == {"last": 12.5, "best": 22.5}[report]
     written = np.load(config.folder / paths.PREDICTIONS)
     expected = seen[{"last": -1, "best": 1}[report]]
-    assert all(np.array_equal(written[name], expected[name]) for name in probing.PREDICTED)
+    assert all(np.array_equal(written[name], expected[name]) for name in PREDICTED)
 
 
 def test_the_learning_rate_falls_once_an_epoch_by_the_protocol(
@@ -295,7 +290,7 @@ def test_top5_of_five_classes_or_fewer_is_always_right(classes: int) -> None:
 def test_evaluation_in_blocks_is_evaluation_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     logits = torch.randn(50, 10, generator=torch.Generator().manual_seed(0))
     whole = evaluate(Scores(10), split_of(logits, list(range(10)) * 5))  # type: ignore[arg-type]
-    monkeypatch.setattr(probing, "EVAL_BATCH", 7)
+    monkeypatch.setattr(features, "EVAL_BATCH", 7)
     blocks = evaluate(Scores(10), split_of(logits, list(range(10)) * 5))  # type: ignore[arg-type]
     assert all(np.array_equal(whole[name], blocks[name]) for name in whole)
 
