@@ -1,7 +1,7 @@
 """Judges claims by intervals over repeated runs: docs/claims.md has the language and the rule.
 
-A part of a claim expands to contrasts, linear combinations of cells that share seeds and test images.
-Each is judged by its paired estimate, and a part by what its contrasts say together.
+A part of a claim expands to contrasts, linear combinations of cells that share seeds and test
+images. Each is judged by its paired estimate, and a part by what its contrasts say together.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -33,7 +33,7 @@ Weights = Mapping[CellKey, float]
 
 @dataclass(frozen=True)
 class Evidence:
-    """p values: a small `support` excludes that the statement is false, a small `against` that it is true."""
+    """p values of the statement being false (`support`) and of its being true (`against`)."""
 
     support: float
     against: float
@@ -41,7 +41,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Contrast:
-    """A weighted sum of cells in points, named by `text`; no estimate where cells or seeds are absent.
+    """A weighted sum of cells in points, named by `text`; no estimate where cells are absent.
 
     `binding` has the part's variables that are not averaged, `by` the threshold in points.
     """
@@ -71,7 +71,7 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Judged:
-    """A part, its contrasts, and what they say together: before and after Holm over all tested parts."""
+    """A part, its contrasts, and what they say together, before and after Holm."""
 
     part: Part
     contrasts: tuple[Contrast, ...]
@@ -80,7 +80,7 @@ class Judged:
 
     @property
     def word(self) -> str:
-        """Supported or contradicted at 5 % after Holm, else undecided; `so far` where contrasts are absent."""
+        """Supported or contradicted at 5 % after Holm; `so far` where contrasts are absent."""
         if self.adjusted is None:
             return UNTESTABLE
         if self.adjusted.support <= LEVEL:
@@ -93,7 +93,7 @@ class Judged:
 
     @property
     def decisive(self) -> Contrast | None:
-        """The contrast most against a contradicted part, or least for any other; None without one."""
+        """The contrast most against a contradicted part, or least for any other."""
         known = [(e, c) for c in self.contrasts if (e := c.evidence) is not None]
         if not known or self.adjusted is None:
             return None
@@ -108,10 +108,10 @@ class Judged:
 
 
 def at_least(r: int, p_values: Sequence[float]) -> float:
-    """p of 'fewer than r of these m statements are true': (m - r + 1) p_(r), from the r-th smallest.
+    """p of 'fewer than r of m statements are true': (m - r + 1) p_(r), the r-th smallest.
 
-    All of them (r = m) is the largest p, the intersection-union test; one of them (r = 1) is m times
-    the smallest, the first step of Holm's (partial conjunction: Benjamini and Heller, 2008).
+    All of them (r = m) is the largest p, the intersection-union test; one of them (r = 1) is m
+    times the smallest, the first step of Holm's (partial conjunction: Benjamini and Heller, 2008).
     """
     m = len(p_values)
     if not 0 < r <= m:
@@ -160,7 +160,7 @@ def judge(
 
 
 def expand(part: Part, universe: Universe) -> list[Contrast]:
-    """The contrasts of a part: one for each pair or sweep and each binding of what is not averaged."""
+    """The contrasts of a part, for each binding of what is not averaged."""
     groups: dict[tuple[tuple[str, str], ...], list[list[CellKey]]] = {}
     for binding, keys in part.expand(universe):
         kept = tuple(item for item in binding.items() if item[0] not in part.average)
@@ -182,8 +182,8 @@ def _weights(
 ) -> list[tuple[str, list[float]]]:
     """Each contrast of the listed cells with its name.
 
-    A sweep is the least-squares line over x = log2(setting), as the change that it fits from the lowest
-    setting to the highest: (x_M - x_1) sum_i (x_i - mean x) y_i / sum_i (x_i - mean x)^2.
+    A sweep is the least-squares line over x = log2(setting), as the change that it fits from the
+    lowest setting to the highest: (x_M - x_1) sum_i (x_i - mean x) y_i / sum_i (x_i - mean x)^2.
     """
     predicate = PREDICATES[part.predicate]
     if predicate.trend:

@@ -1,8 +1,9 @@
 """What K seeds can decide: of each claim, and of a verdict on a published number.
 
-A paired t test of K differences with standard deviation s, two-sided at alpha, finds a difference d > 0
-with the power P(T > t(1 - alpha/2, K - 1)) for a noncentral T of K - 1 degrees, noncentrality sqrt(K) d / s.
-Test images are left out: rows share them, so seeds are what K can mend. Holm is left out too.
+A paired t test of K differences with standard deviation s, two-sided at alpha, finds a difference d
+> 0 with the power P(T > t(1 - alpha/2, K - 1)) for a noncentral T of K - 1 degrees, noncentrality
+sqrt(K) d / s. Test images are left out: rows share them, so seeds are what K can mend. Holm is left
+out too.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,14 +24,14 @@ from patchvae.study.registry import DATASETS
 
 POWER = 0.8
 MOST_SEEDS = 1000
-GRID = 2000  # quantiles of the seeds' standard deviation, over which a verdict's probability is averaged
+GRID = 2000  # quantiles of the seeds' sd, over which a verdict's probability is averaged
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Standard deviations over seeds in points, pooled: of the differences behind each part and of a cell.
+    """Pooled standard deviations over seeds, in points.
 
-    `singles` are differences of two cells, `contrasts` what is judged (averages and trends); a part
+    By part: `singles` of differences of two cells, `contrasts` of what is judged; a part
     that has none of its own takes the median of the others.
     """
 
@@ -48,7 +49,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Decidable:
-    """What K seeds can decide of some differences of the paper; `distances` are those from the threshold.
+    """What K seeds can decide of differences of the paper, `distances` from the threshold.
 
     `own` says whether the sd is that of the part's own differences.
     """
@@ -76,10 +77,10 @@ class PartPower:
 
 @dataclass(frozen=True)
 class VerdictPower:
-    """The true distances from which a cell `differs` and up to which it is `reproduced`, with 80 % power.
+    """True distances from which a cell `differs` and up to which it is `reproduced`.
 
-    In points, for a margin of one point; None where that is out of reach. `false_differs` is how many
-    of the published cells are expected to differ when every one is truly reproduced.
+    In points, with 80 % power and a margin of one point; None where out of reach. `false_differs`
+    is how many of the published cells are expected to differ when every one is truly reproduced.
     """
 
     differs_from: float | None
@@ -89,7 +90,7 @@ class VerdictPower:
 
 
 def power(difference: float, sd: float, K: int, alpha: float = 0.05) -> float:
-    """The probability that the paired t test of K seeds finds a true difference, its sign included."""
+    """The probability that a paired t test finds a true difference, its sign included."""
     from scipy.special import nctdtr
 
     t = student_quantile(1 - alpha / 2, K - 1)
@@ -173,7 +174,7 @@ def plan(parts: Sequence[Part], spread: Spread, K: int, alpha: float) -> list[Pa
 
 
 def _distance(part: Part, difference: float, by: float) -> float:
-    """How far a difference lies from its threshold, from the nearer one where it is to be within two."""
+    """How far a difference lies from its threshold, the nearer one where there are two."""
     if PREDICATES[part.predicate].test == WITHIN:
         difference = abs(difference)
     return round(abs(difference - by), 9)
@@ -188,9 +189,10 @@ def _decidable(
 
 
 def p_differs(difference: float, sd: float, K: int, width: float) -> float:
-    """P(|m - a| > width and > t(0.975, K-1) s sqrt(1 + 1/K)): the verdict `differs` at a margin `width`.
+    """P(|m - a| > width and > t(0.975, K-1) s sqrt(1 + 1/K)): the verdict `differs`.
 
-    m - a ~ N(difference, sd^2 (1 + 1/K)): the published run a is one more draw; s is independent of m.
+    m - a ~ N(difference, sd^2 (1 + 1/K)): the published run a is one more draw; s is independent of
+    m.
     """
     spread = sd * sqrt(1 + 1 / K)
     t = student_quantile(0.975, K - 1) * sqrt(1 + 1 / K)
@@ -221,7 +223,7 @@ def _deviations(sd: float, K: int) -> np.ndarray:
 
 
 def verdict_power(spread: Spread, K: int) -> VerdictPower:
-    """What the verdicts can tell apart, and how often they will be wrong over the published cells."""
+    """What the verdicts tell apart, and how often they err over the published cells."""
     sd, width = spread.cell, 1.0
     distances = np.linspace(0.0, 10.0, 1001)
     differ = [d for d in distances if p_differs(d, sd, K, width) >= POWER]

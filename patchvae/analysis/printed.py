@@ -1,7 +1,7 @@
-"""Claims on single numbers as they are printed, pair by pair: what the paper's own tables say of its text.
+"""Claims on single numbers as they are printed, pair by pair.
 
-A part expands to checks of two cells each; a check holds, does not hold, or has a cell that is absent.
-Noise plays no part here: analysis/claims.py judges repeated runs.
+A part expands to checks of two cells each; a check holds, does not hold, or has a cell that is
+absent. Noise plays no part here: analysis/claims.py judges repeated runs.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +23,7 @@ def points(difference: float) -> str:
 
 @dataclass(frozen=True)
 class Check:
-    """`cells[0]` against `cells[1]`: their difference and the threshold in points; None if absent."""
+    """`cells[0]` against `cells[1]`: difference and threshold in points; None if absent."""
 
     cells: tuple[CellKey, CellKey]
     binding: Binding
@@ -41,7 +41,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Tally:
-    """The values of a count's `of` that hold in one group, and whether their number is as claimed."""
+    """The values of a count's `of` that hold in one group; is their number as claimed?"""
 
     group: str
     holding: tuple[str, ...]

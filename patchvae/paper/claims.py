@@ -46,8 +46,8 @@ def _all_pairs(cells: Sequence[C]) -> list[tuple[C, C]]:
 class Predicate:
     """What each pair's difference is to be.
 
-    A sweep has a `trend`, up (1) or down (-1): its pairs are the steps between neighbouring settings,
-    and over seeds one fitted line stands for all of them.
+    A sweep has a `trend`, up (1) or down (-1): its pairs are the steps between neighbouring
+    settings, and over seeds one fitted line stands for all of them.
     """
 
     test: str
@@ -76,7 +76,7 @@ class Count:
 
 @dataclass(frozen=True)
 class Part:
-    """One predicate over cell templates; `id` is the claim's, with a letter where it has many parts.
+    """One predicate over cell templates; `id` is the claim's, with a letter where it has many.
 
     `average` names the variables over which a seed's values are averaged before anything is judged.
     """
@@ -103,8 +103,8 @@ class Part:
     def expand(self, universe: "Universe") -> Iterator[tuple[Binding, list[CellKey]]]:
         """Every binding of the variables with its cells; a dataset pattern takes what exists.
 
-        The cells of a sweep come by rising setting. ConfigError for a table, row, dataset or measure
-        that nobody knows, and for cells of several datasets or without a swept setting.
+        The cells of a sweep come by rising setting. ConfigError for a table, row, dataset or
+        measure that nobody knows, and for cells of several datasets or without a swept setting.
         """
         where = f"claim {self.id}"
         choices = [

@@ -39,7 +39,7 @@ class Power:
 
 
 def study_power(study: str, sd: float | None, seeds: int | None, alpha: float) -> Power:
-    """The power of a study's seeds; the spread is `sd`, or that of its cells, or of the published study's.
+    """What a study's seeds decide; the spread is `sd`, its cells', or the published study's.
 
     ConfigError for one seed, or where there is no spread to be had.
     """
@@ -94,16 +94,16 @@ def show(found: Power, console: "Console") -> None:
     if not all(kind.own for item in found.parts for kind in (item.singles, item.contrasts)):
         console.print("* no such difference in these cells: the median of the other claims' sd")
     console.print(
-        f"Verdicts, sd {found.spread.cell:.2f} of a cell over seeds, margin 1 point: 'differs' from a"
-        f" true difference of {_points(verdicts.differs_from)} on, 'reproduced' up to"
+        f"Verdicts, sd {found.spread.cell:.2f} of a cell over seeds, margin 1 point: 'differs'"
+        f" from a true difference of {_points(verdicts.differs_from)} on, 'reproduced' up to"
         f" {_points(verdicts.reproduced_to)};\n'consistent' and 'inconclusive' decide nothing."
-        f" If all {verdicts.cells} published cells were truly reproduced, {verdicts.false_differs:.2f}"
-        " false 'differs' are to be expected."
+        f" If all {verdicts.cells} published cells were truly reproduced,"
+        f" {verdicts.false_differs:.2f} false 'differs' are to be expected."
     )
 
 
 def _texts(kind: Decidable) -> tuple[str, str, str, str]:
-    """The sd, the smallest difference, how many of the paper's are decidable, and the seeds they need."""
+    """The sd, the smallest difference, how many are decidable, and the seeds they need."""
     needed = sorted(n if n is not None else float("inf") for n in kind.seeds)
     ends = ["never" if n == float("inf") else f"{n:.0f}" for n in (needed[:1] + needed[-1:])]
     count = f"{kind.number} of {len(kind.distances)}"

@@ -253,7 +253,7 @@ def test_every_is_the_weakest_for_and_the_strongest_against():
 
 
 def test_the_papers_count_of_datasets(tmp_path):
-    """BiGAN ahead on two of three, clearly: supported with one probe; with one ahead, contradicted."""
+    """BiGAN clearly ahead on two of three: supported; on one or on three: contradicted."""
     part = {
         "for": {"dataset": list(N_TEST), "loss": list(LOSSES), "probe": ["conv1"]},
         "greater": ["table1/bigan/{dataset}-{probe}", "table1/patchvae{loss}/{dataset}-{probe}"],

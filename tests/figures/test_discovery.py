@@ -11,7 +11,8 @@ import torch
 
 from patchvae.data.tensors import scale
 from patchvae.errors import CheckpointError
-from patchvae.figures import canvas, discovery, precision
+from patchvae.analysis import precision
+from patchvae.figures import canvas, discovery
 from patchvae.figures.catalogue import FIGURES, Target
 from patchvae.figures.inputs import default_run, figure_runs, part_runs
 from patchvae.figures.networks import load_trained

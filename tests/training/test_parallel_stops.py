@@ -11,7 +11,7 @@ import pytest
 from processes import PATIENCE, Job
 from small_study import forget_configs
 
-from patchvae.runtime.machine import _common_exit
+from patchvae.runtime.launch import _common_exit
 from patchvae.study import paths
 from patchvae.study.config import load_study
 from patchvae.study.runs import Run, variant_of

@@ -82,7 +82,7 @@ def figure_sources(names):
     """Code, style and templates behind some figures."""
     modules = [sources.source_digest(FIGURES[name].module) for name in names]
     pages = [TABLE_PAGE] if TABLES_OF_FIGURES.keys() & set(names) else []
-    return [sha256_file(path) for path in (STYLE, *pages)] + modules
+    return [file_digest(path) for path in (STYLE, *pages)] + modules
 
 
 @clear

@@ -25,6 +25,6 @@ rule report_page:
         "../../environment.yml"
     params:
         source=sources.report_source("page"),
-        texts=[sha256_file(path) for path in page.texts()],
+        texts=[file_digest(path) for path in page.texts()],
     shell:
         "python -m patchvae report {wildcards.study:q} > {log:q} 2>&1"
