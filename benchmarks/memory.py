@@ -25,7 +25,7 @@ from patchvae.numerics.optim import Adam
 from patchvae.study.config import load_study
 from patchvae.study.runs import Run, resolve_run, variant_of
 from patchvae.training.features import Live, cache
-from patchvae.training.pretrain import update
+from patchvae.training.phases import update
 
 CPU = torch.device("cpu")
 B = 128

@@ -36,7 +36,7 @@ from patchvae.numerics.memory import keep_freed_memory
 from patchvae.numerics.optim import SGD, Adam
 from patchvae.runtime.machine import provenance
 from patchvae.study.registry import ARCHITECTURES, DATASETS, MODELS, PROBES
-from patchvae.training.pretrain import update
+from patchvae.training.phases import update
 
 Step = Callable[[], Any]
 WARM_UP = 3

@@ -7,8 +7,8 @@ import yaml
 from made_results import write_predictions
 
 from patchvae.analysis.cells import write_cell
-from patchvae.runtime.failures import Config, source_of, stage_of
 from patchvae.runtime.results import read_result, write_result, write_text
+from patchvae.runtime.stage import Config, source_of, stage_of
 from patchvae.study import config, paths
 from patchvae.study import tables as specs
 from patchvae.study.runs import ProbeConfig

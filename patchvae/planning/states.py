@@ -10,13 +10,13 @@ from patchvae.analysis.cells import cell_config_digest
 from patchvae.errors import CheckpointError
 from patchvae.planning.jobs import CELL, PREPARE, PROBE, REPORT, TABLE, Job
 from patchvae.planning.work import steps
-from patchvae.runtime.failures import Config, failure_of, source_of, stage_of
+from patchvae.runtime.failures import failure_of
 from patchvae.runtime.lock import STALE as SILENT
 from patchvae.runtime.lock import read_holder
 from patchvae.runtime.results import read_result
+from patchvae.runtime.stage import Config, lock_of, source_of, states_of
 from patchvae.study import paths
 from patchvae.study.config import read_yaml
-from patchvae.study.digests import digest_of
 from patchvae.study.runs import ProbeConfig
 from patchvae.study.sources import source_digest
 
@@ -121,12 +121,8 @@ class States:
         before = self._results.get(job.needs[0])
         if before is None:
             return None
-        source = source_of(config)
-        if isinstance(config, ProbeConfig):
-            key = digest_of([config.digest, before["digest"], source])
-        else:
-            key = digest_of([config.digest, before["manifest"]["digest"], source])
-        saved = sorted(paths.state(config.run.name, stage_of(config), key).glob("*.pt"))
+        start = before if isinstance(config, ProbeConfig) else before["manifest"]
+        saved = sorted(states_of(config, start["digest"]).glob("*.pt"))
         if not saved:
             return _killed(job, config)
         step, total = int(saved[-1].name.split("-")[0]), steps(config)
@@ -144,7 +140,7 @@ class States:
 
 def _running(job: Job, config: Config) -> State | None:
     """Whether a live job holds the lock: its last sign is recent."""
-    path = paths.lock(config.run.study, job.name)
+    path = lock_of(config)
     holder = read_holder(path)
     if holder is None:
         return None
@@ -160,7 +156,7 @@ def _running(job: Job, config: Config) -> State | None:
 
 def _killed(job: Job, config: Config) -> State | None:
     """A job that is gone without a word: its lock is still there, and silent."""
-    holder = read_holder(paths.lock(config.run.study, job.name))
+    holder = read_holder(lock_of(config))
     if holder is None:
         return None
     who = f"process {holder['pid']} on {holder['host']}"

@@ -14,6 +14,9 @@ from patchvae.data.rowfile import RowFile, disk_room
 from patchvae.data.store import Prepared
 from patchvae.data.tensors import Images, load_images, room
 from patchvae.models.classifier import Frozen
+from patchvae.models.trunk import Trunk
+from patchvae.runtime.checkpoint import load_weights
+from patchvae.study import paths
 from patchvae.study.runs import ProbeConfig
 
 EVAL_BATCH = 512  # images at a time outside training, on a CPU
@@ -122,3 +125,10 @@ def images_of(
     images = load_images(data, (name,), limit, device, facts.inputs)
     assert images.labels is not None
     return images, images.labels
+
+
+def load_trunk(config: ProbeConfig) -> Trunk:
+    """The trunk that the run pretrained; CheckpointError when its file is missing or broken."""
+    trunk = Trunk(str(config.encoder.model["trunk"]))
+    trunk.load_state_dict(load_weights(config.run.pretrain / paths.ENCODER))
+    return trunk

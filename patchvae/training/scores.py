@@ -1,5 +1,8 @@
 """What a classifier makes of a split's images, and the accuracies that follow."""
 
+import io
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,7 +11,12 @@ from torch import Tensor
 
 from patchvae.models.classifier import Classifier
 from patchvae.numerics import parallel
+from patchvae.runtime.results import write_bytes
+from patchvae.study import paths
+from patchvae.study.runs import ProbeConfig
 from patchvae.training.features import Split, eval_batch
+from patchvae.training.job import Job, Made
+from patchvae.training.loop import Row
 
 PREDICTED = ("predicted", "correct1", "correct5")  # of every test image
 
@@ -44,3 +52,23 @@ def accuracies(**predictions: np.ndarray) -> dict[str, Any]:
     """Predictions with the accuracies that follow from them."""
     scores = {f"top{k}": round(100 * float(predictions[f"correct{k}"].mean()), 6) for k in (1, 5)}
     return predictions | scores
+
+
+def probed(
+    config: ProbeConfig, job: Job, result: dict[str, Any], history: list[Row], **facts: Any
+) -> Made:
+    """What a probe makes of what is `scored`."""
+    mine = {
+        "probe": config.name,
+        "encoder": job.encoder["files"][paths.ENCODER],
+        "n_test": len(result["correct1"]),
+        "top1": result["top1"],
+        "top5": result["top5"],
+    }
+    return Made(mine | facts, history, partial(_save, result))
+
+
+def _save(result: dict[str, Any], folder: Path) -> None:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **{name: result[name] for name in PREDICTED})
+    write_bytes(folder / paths.PREDICTIONS, buffer.getvalue())

@@ -14,7 +14,7 @@ from patchvae.models.classifier import Classifier
 from patchvae.models.head import Head
 from patchvae.models.trunk import Trunk
 from patchvae.numerics.optim import SGD, Adam
-from patchvae.training.pretrain import update
+from patchvae.training.phases import update
 
 STEPS = 3
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from patchvae.analysis import precision
 from patchvae.data.tensors import scale
 from patchvae.errors import CheckpointError
-from patchvae.analysis import precision
 from patchvae.figures import canvas, discovery
 from patchvae.figures.catalogue import FIGURES, Target
 from patchvae.figures.inputs import default_run, figure_runs, part_runs

@@ -25,7 +25,8 @@ from patchvae.runtime.machine import Options
 from patchvae.runtime.results import read_result
 from patchvae.study import paths
 from patchvae.study.runs import resolve_run
-from patchvae.training.pretrain import pretrain, update
+from patchvae.training.phases import update
+from patchvae.training.pretrain import pretrain
 
 B, STEPS = 8, 7
 

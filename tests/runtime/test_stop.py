@@ -28,7 +28,7 @@ def weights(folder: Path) -> bytes:
 @pytest.mark.parametrize(
     ("command", "function", "number"),
     [
-        ("pretrain", "patchvae.training.pretrain.open_dataset", signal.SIGTERM),
+        ("pretrain", "patchvae.training.job.open_dataset", signal.SIGTERM),
         ("pretrain", "patchvae.training.pretrain.build", signal.SIGUSR1),
         ("pretrain", "patchvae.training.pretrain.load_images", signal.SIGINT),
         ("pretrain", "patchvae.training.loop.Loop.resume", signal.SIGTERM),

@@ -29,11 +29,11 @@ from patchvae.study.runs import NeighbourSettings, ProbeSettings, Run, resolve_p
 from patchvae.study.tables import parse_cell
 from patchvae.training import features as feature_sets
 from patchvae.training import probe as probing
-from patchvae.training.features import Cached, Live, Split, cache
+from patchvae.training.features import Cached, Live, Split, cache, load_trunk
 from patchvae.training.neighbours import nearest, ranked
 from patchvae.training.neighbours import probe as neighbours
 from patchvae.training.pretrain import pretrain
-from patchvae.training.probe import load_trunk, probe
+from patchvae.training.probe import probe
 from patchvae.training.standardise import Standardised, moments
 
 CPU = torch.device("cpu")
@@ -56,7 +56,7 @@ def encoder(project: Path, options: Options) -> Run:
 
 @pytest.fixture
 def network(encoder: Run) -> Frozen:
-    trunk, _ = load_trunk(resolve_probe(encoder, "conv5"))
+    trunk = load_trunk(resolve_probe(encoder, "conv5"))
     return Frozen(trunk, "conv5", 32).to(memory_format=torch.channels_last).eval()
 
 

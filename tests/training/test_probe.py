@@ -27,7 +27,7 @@ from patchvae.runtime.machine import Options
 from patchvae.runtime.results import read_result
 from patchvae.study import paths
 from patchvae.study.runs import Run, resolve_probe, resolve_run
-from patchvae.training import features
+from patchvae.training import classify, features
 from patchvae.training import probe as probing
 from patchvae.training.features import Cached, Live, Split, cache, features_of
 from patchvae.training.pretrain import pretrain
@@ -217,7 +217,8 @@ def test_the_reported_epoch_is_the_last_or_the_first_best(
         seen.append(dict(result))
         return result
 
-    monkeypatch.setattr(probing, "evaluate", watched)
+    for place in (classify, probing):
+        monkeypatch.setattr(place, "evaluate", watched)
     config = resolve_probe(encoder, "conv5")
     metrics = probe(config, options)
     assert metrics["top1"] == {"last": 12.5, "best": 22.5}[report]
@@ -304,7 +305,8 @@ def test_the_last_epoch_is_the_result_and_the_best_is_recorded_beside_it(
         result = real(classifier, split)
         return {**result, "top1": next(scores, 30.0)}
 
-    monkeypatch.setattr(probing, "evaluate", falling)
+    for place in (classify, probing):
+        monkeypatch.setattr(place, "evaluate", falling)
     config = resolve_probe(encoder, "conv5")
     metrics = probe(config, options)
     assert metrics["top1"] == 30.0
