@@ -110,7 +110,7 @@ def test_a_result_that_is_being_written_is_written_whole(
     run = tiny_run(model)
     job = Job(
         project, "pretrain", run.name, "--data", str(parts_root),
-        blocked_in="patchvae.training.pretrain.write_history",
+        blocked_in="patchvae.training.job.write_history",
     )  # fmt: skip
     assert job.signal_when_blocked(signal.SIGTERM) == 0, job.text()
     read_result(run.pretrain / paths.METRICS, "pretrain")
