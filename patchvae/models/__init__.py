@@ -17,7 +17,7 @@ def build(config: PretrainConfig) -> Unsupervised:
     if config.recon is not None:
         settings: dict[str, Any] = dict(config.reconstruction)
         loss = {"recon": Reconstruction(config.recon == "lw", **settings)}
-    model: Unsupervised = network(config.data.size, **loss, **config.model)
+    model: Unsupervised = network.configured(config.data.size, **loss, **config.model)
     if config.adversarial is not None:
         model = _load(ADVERSARIAL)(model, **config.adversarial)
     blocks = model.blocks()

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +32,11 @@ class Unsupervised(nn.Module, ABC):
     """A model with a trunk phi to be learned without labels."""
 
     trunk: Trunk
+
+    @classmethod
+    def configured(cls, size: int, **settings: Any) -> Self:
+        """The network for images of `size` pixels, from its keys of the protocol by their last words."""
+        return cls(size, **settings)
 
     @abstractmethod
     def phases(self) -> list[Phase]:

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from patchvae.errors import CheckpointError, DataError
 from patchvae.models.foreign import UNUSED, choose_prefix, prefixes, read_tensors
 from patchvae.models.losses import Reconstruction
-from patchvae.models.patchvae import PatchVAE
+from patchvae.models.patchvae import PatchVAE, Prior
+from patchvae.models.schedules import Temperature
 from patchvae.models.trunk import Trunk
 from patchvae.runtime.checkpoint import save_weights
 from patchvae.study import paths
@@ -49,7 +50,16 @@ def convert(path: Path, encoder_only: bool = False, prefix: str | None = None) -
     visibility, appearance = _heads(rest, trunk.channels, path)
     N = len(rest[visibility])
     D = sum(len(rest[name]) for name in appearance) // (2 * N)
-    model = _patchvae(trunk, N, D)
+    # what no tensor holds, such as the temperature, is the default: it is not in our file either
+    model = PatchVAE(
+        64,
+        Reconstruction(),
+        trunk=trunk.name,
+        num_parts=N,
+        part_dim=D,
+        prior=Prior(1 / N),
+        temperature=Temperature(),
+    )
     names = {f"trunk.{ours}": theirs for ours, theirs in names.items()}
     decoder = _in_order(rest, model.decoder, path, f"decoder of {N} parts with {D} dimensions")
     names |= {f"decoder.{ours}": theirs for ours, theirs in decoder.items()}
@@ -153,26 +163,6 @@ def _mean_first(names: Sequence[str], path: Path) -> list[str]:
             " names do not say: rename them, or try --encoder-only"
         )
     return [*mean, *variance]
-
-
-def _patchvae(trunk: Trunk, N: int, D: int) -> PatchVAE:
-    """Our model of the same shapes; what no tensor holds is the paper study's default."""
-    return PatchVAE(
-        64,
-        Reconstruction(),
-        trunk=trunk.name,
-        num_parts=N,
-        part_dim=D,
-        prior_vis=1 / N,
-        beta_vis=0.6,
-        beta_app=1.0,
-        temperature=1.0,
-        temperature_law="closed",
-        temperature_rate=3e-5,
-        temperature_floor=0.1,
-        eval_visibility="soft",
-        appearance_gradient="full",
-    )
 
 
 def _imported(
