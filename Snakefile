@@ -18,24 +18,24 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
-        products_of("paper"),
+        clear(products_of)("paper"),
 
 
 rule demo:
     input:
-        products_of("demo"),
+        clear(products_of)("demo"),
 
 
 rule fashion:
     input:
-        products_of("fashion"),
+        clear(products_of)("fashion"),
 
 
 rule fashion_quick:
     input:
-        products_of("fashion-quick"),
+        clear(products_of)("fashion-quick"),
 
 
 rule pdf:
     input:
-        document_of(config.get("study", paths.MAIN_STUDY)),
+        clear(document_of)(config.get("study", paths.MAIN_STUDY)),

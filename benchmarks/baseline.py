@@ -1,10 +1,11 @@
-"""The plain baseline of the speed benchmarks: what a careful researcher writes with PyTorch's own parts.
+"""The plain baseline of the speed benchmarks: a careful researcher's PyTorch.
 
-A DataLoader with workers turns PIL images into tensors one at a time; networks are NCHW; one process
-uses every core; each phase has an optimizer of torch.optim, zero_grad and backward(); all terms are
-read and logged at every step; a probe runs the whole network in every step, its frozen stages in
-eval mode. The numbers are the suite's own (tests/benchmarks/test_baseline.py). So the discriminator
-phase of the GANs sees the reconstructions of the first phase, as there: no second forward pass.
+A DataLoader with workers turns PIL images into tensors one at a time; networks are NCHW; one
+process uses every core; each phase has an optimizer of torch.optim, zero_grad and backward(); all
+terms are read and logged at every step; a probe runs the whole network in every step, its frozen
+stages in eval mode. The numbers are the suite's own (tests/benchmarks/test_baseline.py). So the
+discriminator phase of the GANs sees the reconstructions of the first phase, as there: no second
+forward pass.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ Batch = tuple[Tensor, Tensor]
 
 
 class Pictures(Dataset[tuple[Tensor, int]]):
-    """uint8 (n, H, W, 3) and labels (n) -> float32 (3, H, W) in [-1, 1], half of them mirrored, and label."""
+    """uint8 (n, H, W, 3) and labels (n) -> float32 (3, H, W) in [-1, 1], half mirrored; label."""
 
     def __init__(self, pixels: np.ndarray, labels: np.ndarray, flip: bool) -> None:
         from torchvision import transforms  # seconds, which the suite's own processes need not wait

@@ -2,11 +2,11 @@
 
     python benchmarks/column.py [--model MODEL]
 
-Computed, not run: 90 epochs of pretraining on 50,000 images, then probes conv1, conv3 and conv5 of 90 epochs
-each, with 10,000 test images classified after every epoch and, on our side, the caches filled; from rates
-that are measured as benchmarks/pretraining.py and benchmarks/probing.py do (A and B by turns, both
-cores busy on either side: on ours with the jobs of two models or seeds). Figures, hardware and n:
-docs/cost.md. The aim was 2.2.
+Computed, not run: 90 epochs of pretraining on 50,000 images, then probes conv1, conv3 and conv5 of
+90 epochs each, with 10,000 test images classified after every epoch and, on our side, the caches
+filled; from rates that are measured as benchmarks/pretraining.py and benchmarks/probing.py do (A
+and B by turns, both cores busy on either side: on ours with the jobs of two models or seeds).
+Figures, hardware and n: docs/cost.md. The aim was 2.2.
 """
 
 import time

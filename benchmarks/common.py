@@ -1,4 +1,4 @@
-"""What the benchmarks share: the paper's configurations, processes that work on request, printing."""
+"""What the benchmarks share: the paper's configurations, processes on request, printing."""
 
 import argparse
 import multiprocessing
@@ -44,9 +44,9 @@ def random_pixels(n: int, size: int = 32) -> Tensor:
 class Timing:
     """How often and how long each side works by turns.
 
-    Processes side by side, and threads, are timed by the wall clock, which is right on an idle machine.
-    `alone` is for a busy one: either side is one process of one thread, without loader workers, timed
-    by its CPU time.
+    Processes side by side, and threads, are timed by the wall clock, which is right on an idle
+    machine. `alone` is for a busy one: either side is one process of one thread, without loader
+    workers, timed by its CPU time.
     """
 
     rounds: int
@@ -82,11 +82,11 @@ class Timing:
 
 
 class Side:
-    """Some processes that make their steps once, then repeat one of them for some seconds when told to.
+    """Processes that make their steps once, then repeat one for some seconds when told to.
 
     `size` is the number of processes, the threads of each, and whether CPU time is what counts.
-    `make(*arguments)` runs in each of them, must be importable and gives the steps by name. A context
-    manager: the processes end with it.
+    `make(*arguments)` runs in each of them, must be importable and gives the steps by name. A
+    context manager: the processes end with it.
     """
 
     def __init__(

@@ -1,14 +1,15 @@
-"""Claim: the accuracies of Parts-32 and Parts-64 in docs/datasets.md, and of pixels in docs/results-fashion.md.
+"""Claim: the accuracies of Parts in docs/datasets.md and of pixels in docs/results-fashion.md.
 
     python benchmarks/difficulty.py parts32 linear --epochs 30
     python benchmarks/difficulty.py parts32 resnet9 --epochs 30 --images 1000
     python benchmarks/difficulty.py parts32 resnet9 --epochs 15
     python benchmarks/difficulty.py parts64 resnet9 --epochs 16 --batch 32    and so on for parts64
-    python benchmarks/difficulty.py fashionmnist linear --epochs 30 --images 5000 --seed 0    and seeds 1 and 2
+    python benchmarks/difficulty.py fashionmnist linear --epochs 30 --images 5000    and --seed 1, 2
 
 One CPU thread; SGD with momentum under a one-cycle schedule, whose peak for ResNet-9 is
-proportional to the batch. The linear classifier sees pixels in [-1, 1]; ResNet-9 (resnet18's conv1 to layer2,
-512 hidden units) is trained from scratch on batches mirrored at random, left to right and upside down.
+proportional to the batch. The linear classifier sees pixels in [-1, 1]; ResNet-9 (resnet18's conv1
+to layer2, 512 hidden units) is trained from scratch on batches mirrored at random, left to right
+and upside down.
 """
 
 import argparse
@@ -97,8 +98,10 @@ def main() -> None:
     seconds = time.process_time() - begun
     test = accuracy(net, *load(prepared, "test", None))
     print(
-        f"{options.dataset} {options.what}, seed {options.seed}, {len(images)} images, {options.epochs} epochs: "
-        f"test {test:.1f} %, train {accuracy(net, images, labels):.1f} %, {seconds:.0f} s of CPU time"
+        f"{options.dataset} {options.what}, seed {options.seed}, {len(images)} images,"
+        f" {options.epochs} epochs: "
+        f"test {test:.1f} %, train {accuracy(net, images, labels):.1f} %, "
+        f"{seconds:.0f} s of CPU time"
     )
 
 

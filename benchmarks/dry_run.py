@@ -1,11 +1,12 @@
-"""Claim: planning the whole paper study with five seeds, 1,022 jobs, takes 4.8 s of CPU time and 4.9 s in all.
+"""Claim: planning the paper study, five seeds and 1,022 jobs, takes 4.8 CPU seconds, 4.9 in all.
 
-Medians, n = 3, one core of an AMD EPYC with other work beside it, Python 3.11.7, snakemake 9.27.1, 2026-11-22:
+Medians, n = 3, one core of an AMD EPYC with other work beside it, Python 3.11.7, snakemake 9.27.1,
+2026-11-22:
 
     python benchmarks/dry_run.py
 
-Each is a process of its own, `snakemake --dry-run --forceall all` from the repository's root, so that it does not
-matter what is on disk. Wall time is longer where other work fills the cores.
+Each is a process of its own, `snakemake --dry-run --forceall all` from the repository's root, so
+that it does not matter what is on disk. Wall time is longer where other work fills the cores.
 """
 
 import argparse

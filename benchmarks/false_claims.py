@@ -1,4 +1,4 @@
-"""Claim: where no row differs, 0.15 to 3.0 % of studies have a false word about a claim.
+"""Claim: where no row differs, 1.1 to 3.0 % of studies have a false word about a claim.
 
     python benchmarks/false_claims.py
 

@@ -3,9 +3,9 @@
     OMP_NUM_THREADS=1 python benchmarks/memory.py
 
 Measured (AMD EPYC, one thread, torch 2.15.0, n = 1): see docs/cost.md. Images lie on disk as random
-bytes (1.2 GB); PatchVAE takes `--steps` steps over them, then conv5 features of `--probe` images and of
-their mirror images are cached (beyond 1 GiB on disk) and read back in random order. Peaks are those
-of the process so far.
+bytes (1.2 GB); PatchVAE takes `--steps` steps over them, then conv5 features of `--probe` images
+and of their mirror images are cached (beyond 1 GiB on disk) and read back in random order. Peaks
+are those of the process so far.
 """
 
 import argparse

@@ -3,8 +3,8 @@
     python benchmarks/prepare.py decode                     one core, CPU time, half a minute
     python benchmarks/prepare.py prepare --images 100000    a set like Places205, every core
 
-The images are photographs of scikit-image at the sizes of the datasets' own, JPEG quality 90. The set
-lists 205 files again and again, which are read and decoded anew each time.
+The images are photographs of scikit-image at the sizes of the datasets' own, JPEG quality 90. The
+set lists 205 files again and again, which are read and decoded again each time.
 """
 
 import argparse

@@ -1,13 +1,14 @@
-"""Claim: pretraining is 1.3 to 1.6 times as fast as the plain baseline, at 92 to 103 % of the matmul rate.
+"""Claim: pretraining is 1.3 to 1.6 times the plain baseline, at 92 to 103 % of the matmul rate.
 
     python benchmarks/pretraining.py [MODEL ...]
 
-Total images a second on two cores, batches of 128 of CIFAR100's shape. A: two processes of one thread
-side by side, as Snakemake runs jobs on a laptop. B: benchmarks/baseline.py in one process of two
-threads, with as many loader workers as are fastest for it, tried out first. A and B take turns; the
-rate of the machine is that of fp32 matrix products by two processes of one thread, at their fastest
-size; FLOP an image are those of torch.utils.flop_counter. For a model below the aims, 1.9 times and 70 %, a
-profile of A follows that tells where the time goes. All figures, hardware and n: docs/cost.md.
+Total images a second on two cores, batches of 128 of CIFAR100's shape. A: two processes of one
+thread side by side, as Snakemake runs jobs on a laptop. B: benchmarks/baseline.py in one process of
+two threads, with as many loader workers as are fastest for it, tried out first. A and B take turns;
+the rate of the machine is that of fp32 matrix products by two processes of one thread, at their
+fastest size; FLOP an image are those of torch.utils.flop_counter. For a model below the aims, 1.9
+times and 70 %, a profile of A follows that tells where the time goes. All figures, hardware and n:
+docs/cost.md.
 """
 
 import time

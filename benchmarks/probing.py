@@ -2,14 +2,15 @@
 
     python benchmarks/probing.py [PROBE ...]
 
-Total images a second on two cores, ResNet9, 50,000 images of CIFAR100's shape, batches of 128. A: two
-processes of one thread side by side, which train on cached features. B: benchmarks/baseline.py in one
-process of two threads, which runs the whole network at every step. A and B take turns. Beside it
-`evaluate`, the rate at which test images are classified after each epoch, and `fill`, at which A computes
-and stores features, images and mirror images counted each. The cache is full size and lies where the
-suite puts one (conv5 in memory, conv3 and conv1 on disk), but it repeats the features of few images, and
-`fill` and `evaluate` are measured on few as well: 90 epochs are computed from these rates, not run.
-The aims were 18, 2.5 and 1.8. All figures, hardware and n: docs/cost.md.
+Total images a second on two cores, ResNet9, 50,000 images of CIFAR100's shape, batches of 128. A:
+two processes of one thread side by side, which train on cached features. B: benchmarks/baseline.py
+in one process of two threads, which runs the whole network at every step. A and B take turns.
+Beside it `evaluate`, the rate at which test images are classified after each epoch, and `fill`, at
+which A computes and stores features, images and mirror images counted each. The cache is full size
+and lies where the suite puts one (conv5 in memory, conv3 and conv1 on disk), but it repeats the
+features of few images, and `fill` and `evaluate` are measured on few as well: 90 epochs are
+computed from these rates, not run. The aims were 18, 2.5 and 1.8. All figures, hardware and n:
+docs/cost.md.
 """
 
 import time

@@ -1,11 +1,12 @@
-"""Claim: the smallest pretraining costs 2.2 CPU seconds, a probe 1.7, a cell 0.2; Snakemake 9 ms a job.
+"""Claim: a tiny pretraining costs 2.2 CPU seconds, a probe 1.7, a cell 0.2; Snakemake 9 ms a job.
 
     python benchmarks/startup.py
 
-CPU seconds (user and system) of whole processes and their children, one thread, all by turns: Python
-alone, importing torch, the smallest pretraining and probe that the suite can run (one step on 64
-images of Parts-32), one cell of a table, and Snakemake with the project's own profile running 1 and
-41 jobs that do nothing, whose difference is what a job costs it. Figures, hardware and n: docs/cost.md.
+CPU seconds (user and system) of whole processes and their children, one thread, all by turns:
+Python alone, importing torch, the smallest pretraining and probe that the suite can run (one step
+on 64 images of Parts-32), one cell of a table, and Snakemake with the project's own profile running
+1 and 41 jobs that do nothing, whose difference is what a job costs it. Figures, hardware and n:
+docs/cost.md.
 """
 
 import argparse

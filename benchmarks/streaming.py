@@ -1,14 +1,14 @@
-"""Claim: one core reads 180,000 images of 64 x 64 a second from the page cache, 41,000 from a cold disk.
+"""Claim: one core reads 180,000 images of 64 x 64 a second from the page cache, cold 41,000.
 
     python benchmarks/streaming.py [--sizes 64 224] [--device cuda]
 
-Batches of 128 in random order from a file of random bytes, by patchvae.data.tensors as training reads
-Places205 and ImageNet. `warm`: the file lies in the system's page cache; `cold`: the system was told to
-forget it before every timing, so the disk is read. The file (1.2 GB at 64 x 64, 1.5 GB at 224 x 224)
-is smaller than the memory, so the cache of a set that is larger than memory lies between the two.
-`read` ends with the bytes on the device, which is what one core can feed a GPU; `batch` also mirrors
-and scales, on the device; `train` is PatchVAE's step on a batch in memory. One thread; wall
-time, so a busy machine shows. Figures, hardware and n: docs/cost.md.
+Batches of 128 in random order from a file of random bytes, by patchvae.data.tensors as training
+reads Places205 and ImageNet. `warm`: the file lies in the system's page cache; `cold`: the system
+was told to forget it before every timing, so the disk is read. The file (1.2 GB at 64 x 64, 1.5 GB
+at 224 x 224) is smaller than the memory, so the cache of a set that is larger than memory lies
+between the two. `read` ends with the bytes on the device, which is what one core can feed a GPU;
+`batch` also mirrors and scales, on the device; `train` is PatchVAE's step on a batch in memory. One
+thread; wall time, so a busy machine shows. Figures, hardware and n: docs/cost.md.
 """
 
 import argparse

@@ -1,18 +1,18 @@
 """Claim: patchvae/planning/throughput.yaml holds what one device does, in images a second.
 
-Running this prints the tables of one device again, as they stand in that file:
+Running this prints the tables of one device again, in the form of that file:
 
-    python benchmarks/throughput.py --device cpu  --sizes 32 64        one thread, about five minutes
+    python benchmarks/throughput.py --device cpu --sizes 32 64    one thread, five minutes
     python benchmarks/throughput.py --device cuda --sizes 32 64 224
 
-Each rate is the slowest, the median and the fastest of `--repeat` timings of `--steps` steps with the
-paper's networks, after three steps of warming up. On a CPU the process's own CPU time counts, so that other
-work on the machine matters little; on a GPU the wall time does.
+Each rate is the slowest, the median and the fastest of `--repeat` timings of `--steps` steps with
+the paper's networks, after three steps of warming up. On a CPU the process's own CPU time counts,
+so that other work on the machine matters little; on a GPU the wall time does.
 
     python benchmarks/throughput.py --device cuda --sizes 32 --batch 128 --steps 50 --packing 1 2 4
 
-prints instead what so many PatchVAE pretrainings at a time on that one device get done together, by wall
-time, as a multiple of what one does alone: the line `packing` of that file.
+prints instead what so many PatchVAE pretrainings at a time on that one device get done together, by
+wall time, as a multiple of what one does alone: the line `packing` of that file.
 """
 
 import argparse
@@ -56,7 +56,7 @@ class Clock:
 
 
 def rates(step: Step, batch: int, steps: int, repeat: int, clock: Clock) -> list[float]:
-    """Slowest, median and fastest images a second, once the heap and the caches have found their shape."""
+    """Slowest, median, fastest images a second, after enough steps to warm up."""
     for _ in range(WARM_UP):
         step()
     found = []

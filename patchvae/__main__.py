@@ -1,7 +1,6 @@
 """`python -m patchvae`, the form in which the rules call: starts and ends fast.
 
-Importing PyTorch makes so many objects that collecting garbage among them costs 0.1 s, and taking them all
-apart at the end 0.9 s, in every one of a study's jobs.
+docs/architecture.md says why.
 """
 
 import atexit

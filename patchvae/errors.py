@@ -1,8 +1,14 @@
-"""Errors for people: each is one line with what, where and how to mend it, and carries its exit code."""
+"""Errors for people.
+
+Each is one line with what, where and how to mend it, and carries its exit code.
+"""
 
 
 class SuiteError(Exception):
-    """Base of every expected failure; the command line prints it as one line and exits with `exit_code`."""
+    """Base of every expected failure.
+
+    The command line prints it as one line and exits with `exit_code`.
+    """
 
     exit_code = 1
 

@@ -7,7 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-REPO = Path(__file__).resolve().parents[1]
+from small_study import REPO
+
 PARTS = ("Snakefile", "workflow", "config", "profiles", "patchvae", "environment.yml")
 TINY = """
 study: tiny
@@ -20,8 +21,8 @@ protocol:
 tables:
   table1:
     datasets: [parts32]
-    without: [beta-vae-lw, beta-vae-gan, beta-vae-gan-lw, patchvae-lw, patchvae-gan, patchvae-gan-lw,
-      imagenet-pretrained]
+    without: [beta-vae-lw, beta-vae-gan, beta-vae-gan-lw, patchvae-lw, patchvae-gan,
+      patchvae-gan-lw, imagenet-pretrained]
   table5: {datasets: [parts32]}
 """
 

@@ -11,7 +11,7 @@ import pytest
 # before anything imports torch: tests share the machine, and sums depend on the number of threads
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from small_study import REPO, TINY, forget_configs
+from small_study import REPO, TINY, forget_configs, new_project
 
 
 @pytest.fixture
@@ -26,11 +26,8 @@ def in_repo(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty working folder with config/ and the study `tiny`, as the current folder."""
-    folder = tmp_path / "project"
-    shutil.copytree(REPO / "config", folder / "config")
-    (folder / "config" / "tiny.yaml").write_text(TINY)
+    folder = new_project(tmp_path / "project", tiny=TINY)
     monkeypatch.chdir(folder)
-    forget_configs()
     yield folder
     forget_configs()
 
@@ -47,7 +44,7 @@ def parts_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tmpfs(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """`tmpfs("size=64k")` is a folder that is a file system of its own, or skips where none may be."""
+    """`tmpfs("size=64k")` is a folder with a file system of its own; skips where none may be."""
     folder = tmp_path / "disk"
     folder.mkdir()
 

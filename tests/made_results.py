@@ -1,20 +1,25 @@
-"""Results of probes that were never trained, written as the probes themselves write them."""
+"""Results of jobs that were never run, written as the jobs themselves write them."""
 
 import io
-import shutil
 from collections.abc import Callable
 from pathlib import Path
+from statistics import fmean
+from typing import Any
 
 import numpy as np
+import yaml
 
+from patchvae.analysis.cells import cell_config_digest, write_cell
 from patchvae.numerics.seeds import derive_seed
 from patchvae.paper.published import CellKey, accuracy
-from patchvae.runtime.results import write_bytes, write_result
-from patchvae.study import config, paths
-from patchvae.study import tables as specs
-from patchvae.study.tables import Cell, load_table
+from patchvae.runtime.results import read_result, write_bytes, write_result, write_text
+from patchvae.runtime.stage import Config, source_of, stage_of
+from patchvae.study import paths
+from patchvae.study.runs import ProbeConfig
+from patchvae.study.tables import Cell, load_table, parse_cell
 
-REPO = Path(__file__).resolve().parents[1]
+CELL = "mini/table5/beta_vis=0.3/parts32-conv5"
+IMAGES = "the images"
 Score = Callable[[Cell, int], float]
 
 
@@ -22,17 +27,6 @@ def near_paper(cell: Cell, seed: int) -> float:
     """The paper's number and a quarter of a point, up for one of two seeds, which one by row."""
     up = (seed + len(cell.row.key)) % 2
     return accuracy()[CellKey.parse(cell.key)] + (0.25 if up else -0.25)
-
-
-def study_in(folder: Path, edits: dict[str, tuple[str, str]]) -> None:
-    """A copy of config/ with texts replaced, ready for use in `folder`."""
-    shutil.copytree(REPO / "config", folder / "config")
-    for name, (old, new) in edits.items():
-        path = folder / "config" / name
-        assert old in path.read_text()
-        path.write_text(path.read_text().replace(old, new))
-    for cached in (config.load_study, config.protocol, specs.load_table, specs.read_spec):
-        cached.cache_clear()
 
 
 def write_predictions(folder: Path, accuracy: float, n_test: int) -> None:
@@ -44,7 +38,7 @@ def write_predictions(folder: Path, accuracy: float, n_test: int) -> None:
 
 
 def write_probes(study: str, table: str, score: Score, n_test: int = 10_000) -> list[Path]:
-    """metrics.json and predictions.npz of every probe that a table needs."""
+    """metrics.json and predictions.npz of every probe that a table needs, and nothing before it."""
     written = {}
     for cell in load_table(study, table).cells():
         for probe in cell.probes():
@@ -63,3 +57,79 @@ def write_probes(study: str, table: str, score: Score, n_test: int = 10_000) -> 
             write_predictions(probe.folder, value, n_test)
             written[path] = write_result(path, "probe", document, (paths.PREDICTIONS,))
     return list(written)
+
+
+def write_numbers(cell: Cell, values: list[float], **changes: Any) -> None:
+    """A cell's file with these accuracies, and nothing before it."""
+    published = accuracy().get(CellKey(cell.table, cell.row.key, cell.column_key))
+    document = {
+        "study": cell.study,
+        "table": cell.table,
+        "row": cell.row.key,
+        "column": cell.column_key,
+        "model": cell.row.model,
+        "probe": cell.probes()[0].name,
+        "seeds": list(range(len(values))),
+        "values": values,
+        "failed": [],
+        "n_test": 10_000,
+        "mean": fmean(values),
+        "sd": 0.1,
+        "interval": [min(values) - 1, max(values) + 1],
+        "interval_kind": "seeds and images",
+        "paper": published if cell.study == paths.MAIN_STUDY else None,
+        "config_digest": cell_config_digest(cell),
+        "data_digest": "0" * 64,
+        "source_digest": "1" * 64,
+    }
+    write_result(cell.path, "cell", document | changes)
+
+
+def write_known(cells: list[Cell], n_test: int = 400) -> None:
+    """Cells of known means: the i-th has 20 + i / 2; in the paper's study the published one."""
+    for i, cell in enumerate(cells):
+        ours = cell.study != paths.MAIN_STUDY
+        mean = 20 + i / 2 if ours else accuracy()[CellKey.parse(cell.key)]
+        numbers = {"mean": mean, "interval": [mean - 1, mean + 2], "n_test": n_test}
+        write_numbers(cell, [mean - 0.1, mean + 0.1], **numbers)
+
+
+def write_stamp(dataset: str = "parts32", digest: str = IMAGES) -> None:
+    """The stamp of a prepared dataset."""
+    write_result(paths.prepared(dataset), "dataset", {"manifest": {"digest": digest}})
+
+
+def write_training(training: Config, **changes: Any) -> dict[str, Any]:
+    """metrics.json, config.yaml and (for a pretraining) the encoder of a finished training."""
+    folder = training.run.folder / stage_of(training)
+    write_text(folder / paths.RESOLVED, yaml.safe_dump(training.as_dict(), sort_keys=False))
+    document: dict[str, Any] = {
+        "run": training.run.name,
+        "config_digest": training.digest,
+        "source_digest": source_of(training),
+        "data_digest": IMAGES,
+        "wall_seconds": 60.0,
+        "provenance": {"device": "cpu"},
+    }
+    if isinstance(training, ProbeConfig):
+        encoder = read_result(training.run.pretrain / paths.METRICS, "pretrain")
+        document |= {"encoder": encoder["files"][paths.ENCODER], "n_test": 40, "top1": 20.0}
+        document |= changes
+        write_predictions(folder, document["top1"], document["n_test"])
+        return write_result(folder / paths.METRICS, "probe", document, (paths.PREDICTIONS,))
+    write_text(folder / paths.ENCODER, f"weights of {training.run.name}")
+    files = (paths.RESOLVED, paths.ENCODER)
+    return write_result(folder / paths.METRICS, "pretrain", document | changes, files=files)
+
+
+def write_chain(cell: Cell, **probe_changes: Any) -> None:
+    """Everything behind a cell, and the cell."""
+    write_stamp(cell.dataset)
+    for probe in cell.probes():
+        write_training(probe.encoder)
+        write_training(probe, **probe_changes)
+    write_cell(cell)
+
+
+def mini_cell() -> Cell:
+    return parse_cell(CELL)

@@ -53,7 +53,7 @@ def _main(folder: Path, arguments: tuple[str, ...], log: Path, blocked_in: str) 
 class Job:
     """`patchvae ARGUMENTS` in a folder; `log` gathers what this and earlier jobs there printed.
 
-    A function named by `blocked_in`, such as `patchvae.training.pretrain.build`, waits when it is called.
+    A function named by `blocked_in`, such as `patchvae.training.pretrain.build`, waits when called.
     """
 
     def __init__(self, folder: Path, *arguments: str, blocked_in: str = "") -> None:
@@ -68,7 +68,7 @@ class Job:
         return max((int(path.name[:10]) for path in states), default=0)
 
     def signal_at(self, step: int, number: signal.Signals) -> int:
-        """Send a signal once this job has saved so many steps, its own at least one; the exit code."""
+        """Send a signal once this job has saved so many steps, at least one; the exit code."""
 
         def send(_: "Job") -> None:
             assert self.process.pid is not None
@@ -87,7 +87,7 @@ class Job:
         return self.wait()
 
     def signal_when_blocked(self, number: signal.Signals) -> int:
-        """Send a signal while the function of `blocked_in` is at work, then let it go on; the exit code."""
+        """Send a signal while the function of `blocked_in` works, then let it go on; exit code."""
         end = time.monotonic() + PATIENCE
         while not (self.folder / "reached").exists():
             assert self.process.is_alive(), f"never blocked: {self.text()}"

@@ -1,6 +1,7 @@
-"""A study small enough for tests, and how to forget the studies of another folder."""
+"""Studies small enough for tests, their folders, and how to forget those of another folder."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from patchvae.study import tables as specs
 from patchvae.study.runs import Run, variant_of
 
 REPO = Path(__file__).resolve().parent.parent
+# trained for real
 TINY = """\
 study: tiny
 title: a test
@@ -26,20 +28,49 @@ tables:
     without: [imagenet-pretrained]
   table5: {datasets: [parts32]}
 """
+# its results are made up (made_results.py)
+MINI = """\
+study: mini
+title: a test
+seeds: [0, 1]
+datasets:
+  parts32: {train: 80, test: 40}
+protocol:
+  model: {num_parts: 4, part_dim: 2}
+  pretrain: {epochs: 2, batch_size: 16, lr: 1.0e-3}
+  probe: {epochs: 4, batch_size: 16, lr_step: 2, hidden: 32}
+tables:
+  table4: {datasets: [parts32]}
+  table5: {datasets: [parts32]}
+"""
 
 
 def tiny_run(model: str, seed: int = 0) -> Run:
-    """A run of the study above with default hyper-parameters."""
+    """A run of the study `tiny` with default hyper-parameters."""
     variant = variant_of(config.load_study("tiny"), "parts32", model, {})
     return Run("tiny", "parts32", model, variant, seed)
 
 
-def edit_tiny(project: Path, old: str, new: str) -> None:
-    """Replace what occurs once in the study."""
-    path = project / "config" / "tiny.yaml"
-    assert path.read_text().count(old) == 1
-    path.write_text(path.read_text().replace(old, new))
+def new_project(folder: Path, **studies: str) -> Path:
+    """A folder with a copy of config/, and in it studies by name and text."""
+    shutil.copytree(REPO / "config", folder / "config")
+    for name, text in studies.items():
+        (folder / "config" / f"{name}.yaml").write_text(text)
     forget_configs()
+    return folder
+
+
+def write_study(name: str, text: str) -> None:
+    """A study of the current folder, read afresh."""
+    Path("config", f"{name}.yaml").write_text(text)
+    forget_configs()
+
+
+def edit_study(old: str, new: str, name: str = "tiny") -> None:
+    """Replace what occurs once in config/<name>.yaml of the current folder."""
+    text = Path("config", f"{name}.yaml").read_text()
+    assert text.count(old) == 1, old
+    write_study(name, text.replace(old, new))
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from patchvae.study.sources import PACKAGE
 
 REPO = PACKAGE.parent
 PAGES = [*REPO.glob("*.md"), *(REPO / "docs").glob("*.md")]
+ARCHITECTURE = (REPO / "docs" / "architecture.md").read_text()
 # names that differ between the Python and the conda index
 CONDA = {"pytorch": "torch", "snakemake-minimal": "snakemake"}
 
@@ -66,6 +67,27 @@ def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
         if "://" not in target:
             assert (page.parent / target).exists(), target
+
+
+def test_the_architecture_page_has_every_folder_in_the_order_of_imports():
+    project = tomllib.loads((REPO / "pyproject.toml").read_text())["tool"]["importlinter"]
+    layers = next(c["layers"] for c in project["contracts"] if c["type"] == "layers")
+    picture = ARCHITECTURE.split("```")[1]
+    drawn = re.findall(r"^ (__main__, cli|[a-z]+)/? ", picture, re.MULTILINE)
+    assert [name for line in drawn for name in line.split(", ")] == [
+        layer.removeprefix("patchvae.") for layer in layers
+    ]
+    folders = {path.parent.name for path in PACKAGE.glob("*/*.py")}
+    assert folders == set(drawn) - {"__main__, cli", "errors"}
+
+
+def test_what_the_architecture_page_names_exists():
+    """Paths, perhaps with the name of a test; `<...>` stands for any name."""
+    for span in re.findall(r"`([a-z_]+/[^` ]*)`", ARCHITECTURE):
+        path, _, name = span.partition("::")
+        found = list(REPO.glob(re.sub("<[a-z]+>", "*", path).rstrip("/")))
+        assert found, path
+        assert not name or f"def {name}(" in found[0].read_text(), span
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -1,4 +1,4 @@
-"""What only a GPU can show: graphs against single launches, no waiting within an epoch, determinism."""
+"""What only a GPU can show: graphs against single launches, no waiting, determinism."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +29,7 @@ def deterministic() -> Iterator[None]:
 
 
 def train(name: str, folder: Path, captured: bool) -> tuple[Loop, Unsupervised]:
-    """One epoch in which reading anything from the GPU raises; the temperature falls from step to step."""
+    """One epoch in which any reading from the GPU raises; the temperature falls step by step."""
     torch.manual_seed(0)
     model = MAKERS[name]().cuda().to(memory_format=torch.channels_last).train()
     phases = model.phases()

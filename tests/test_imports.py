@@ -10,7 +10,8 @@ HEAVY = ("torch", "torchvision", "pandas", "matplotlib", "seaborn", "scipy", "PI
 
 def test_what_plans_the_work_imports_nothing_heavy() -> None:
     code = (
-        "import sys, patchvae.cli, patchvae.study.tables, patchvae.study.runs, patchvae.study.sources\n"
+        "import sys, patchvae.cli, patchvae.study.tables, patchvae.study.runs\n"
+        "import patchvae.study.sources\n"
         "import patchvae.analysis.cells, patchvae.report.protocol\n"
         "from patchvae.study.tables import load_table\n"
         "[p for c in load_table('paper', 'table1').cells() for p in c.probes()]\n"

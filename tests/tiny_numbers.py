@@ -55,7 +55,7 @@ class Tiny:
         self.known: dict[str, dict[str, Any]] = {}
 
     def numbers(self, model: str, probe_name: str, keys: dict[str, Any]) -> dict[str, Any]:
-        """Loss terms, the encoder's norm and bytes, what the model makes of an image, the probe's result."""
+        """Loss terms, the encoder's norm and bytes, an image's output, the probe's result."""
         name = json.dumps([model, probe_name, keys])
         if name not in self.known:
             project = self.folder / hashlib.sha256(name.encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""A few updates in double precision, in one process or under torchrun; the first rank saves the outcome.
+"""A few updates in double precision, alone or under torchrun; the first rank saves the outcome.
 
 python updates.py FILE      torchrun --nproc-per-node 2 updates.py FILE
 """

@@ -31,7 +31,10 @@ SHARED = {
 
 
 def probe_metrics(config: ProbeConfig) -> dict[str, Any]:
-    """The metrics of a probe, made with this configuration from this run's encoder; else CheckpointError."""
+    """The metrics of a probe, made with this configuration from this run's encoder.
+
+    Else CheckpointError.
+    """
     path = config.folder / paths.METRICS
     metrics = read_result(path, "probe")
     if metrics["config_digest"] != config.digest:
@@ -88,8 +91,8 @@ def summarise(
 ) -> dict[str, Any]:
     """The content of a cell's file from its probes, or some of them; fields as in docs/results.md.
 
-    With `partial` a seed without a whole result does not raise: it is listed under `failed` when its job
-    failed, and is in neither list when it was not run.
+    With `partial` a seed without a whole result does not raise: it is listed under `failed` when
+    its job failed, and is in neither list when it was not run.
     """
     found, failed = [], []
     for config in cell.probes() if probes is None else probes:
@@ -114,7 +117,7 @@ def summarise(
         "probe": cell.probes()[0].name,
         "metric": cell.column.metric,
         "paper": accuracy().get(key) if cell.study == paths.MAIN_STUDY else None,
-        "readings": readings_of(key),
+        "readings": readings_of(cell.probes()[0]),
         "failed": failed,
         "config_digest": cell_config_digest(cell),
     }
@@ -161,7 +164,10 @@ def write_cell(cell: Cell) -> dict[str, Any]:
 
 
 def read_cell(cell: Cell, root: Path = Path()) -> dict[str, Any]:
-    """The content of a cell's file below `root`; CheckpointError when its configuration is no longer the study's."""
+    """The content of a cell's file below `root`.
+
+    CheckpointError when its configuration is no longer the study's.
+    """
     path = root / cell.path
     document = read_result(path, "cell")
     if document["config_digest"] != cell_config_digest(cell):

@@ -1,7 +1,7 @@
 """A study's cells beside the paper's numbers: verdicts, rankings and claims.
 
-Only the study `paper` follows the printed protocol, so only there is a number judged; the claims are
-evaluated for every study. docs/comparison.md explains each verdict.
+Only the study `paper` follows the printed protocol, so only there is a number judged; the claims
+are evaluated for every study. docs/comparison.md explains each verdict.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -77,7 +77,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Ranking:
-    """Kendall's tau between the paper's order and ours of the rows of one column; None if undefined.
+    """Kendall's tau between the paper's order and ours of the rows of one column.
+
+    None if undefined.
 
     `axis` is the hyper-parameter that the rows sweep, empty where they are models.
     """
@@ -99,6 +101,7 @@ class Comparison:
     rankings: tuple[Ranking, ...]
     noise: tuple[Noise, ...]
     claims: tuple[Judged, ...]
+    documents: tuple[Mapping[str, Any], ...]  # of the cells that have numbers, as on disk
 
     @property
     def judged(self) -> bool:
@@ -119,12 +122,14 @@ def compare(
     config_digests: Mapping[CellKey, str] | None = None,
     partial: Mapping[CellKey, Mapping[str, Any]] | None = None,
     claims: Sequence[Part] | None = None,
+    readings: Mapping[CellKey, Sequence[str]] | None = None,
 ) -> Comparison:
     """Compare the cells under `root/results/<study>` that a study expects, in the order given.
 
-    `partial` holds what there is of cells with failed seeds, in place of their files.
-    A cell whose `config_digests` entry differs is refused, as are altered files and cells of one data
-    set that differ in data, sources or test images (CheckpointError). `claims` default to C1-C12.
+    `partial` holds what there is of cells with failed seeds, in place of their files. A cell whose
+    `config_digests` entry differs is refused, as are altered files and cells of one data set that
+    differ in data, sources or test images (CheckpointError). `claims` default to C1-C12. `readings`
+    are those of ours behind each cell.
     """
     documents = {key: (partial or {}).get(key) or _read(study, root, key) for key in expected}
     found = {key: document for key, document in documents.items() if document is not None}
@@ -135,13 +140,15 @@ def compare(
                 f"{_path(study, root, key)} was made with another configuration: run its job again"
             )
     refuse_mixtures({_path(study, root, key): d for key, d in found.items() if d["values"]})
-    rows = tuple(_row(study, key, document) for key, document in documents.items())
+    ours = readings or {}
+    rows = tuple(_row(study, key, d, ours.get(key, ())) for key, d in documents.items())
     return Comparison(
         study=study,
         rows=rows,
         rankings=tuple(_rankings(rows)),
         noise=tuple(seed_noise(_scatter(row, found[row.key]) for row in rows if row.values)),
         claims=tuple(_claims(rows, claims or load_claims())),
+        documents=tuple(document for document in found.values() if document["values"]),
     )
 
 
@@ -156,6 +163,9 @@ def compare_study(study: str, claims: Path | None = None, root: Path = Path()) -
         config_digests=digests,
         partial=failed_cells(cells) if root == Path() else None,
         claims=load_claims(claims) if claims else None,
+        readings={
+            CellKey.parse(cell.key): readings_of(cell.probes()[0], origin="ours") for cell in cells
+        },
     )
 
 
@@ -164,7 +174,10 @@ def _path(study: str, root: Path, key: CellKey) -> Path:
 
 
 def _read(study: str, root: Path, key: CellKey) -> dict[str, Any] | None:
-    """The cell's file once digest, place and published value are checked; None when there is none."""
+    """The cell's file once digest, place and published value are checked.
+
+    None when there is none.
+    """
     path = _path(study, root, key)
     if not path.exists():
         return None
@@ -185,7 +198,9 @@ def _published(study: str, key: CellKey) -> float | None:
     return accuracy().get(key) if study == paths.MAIN_STUDY else None
 
 
-def _row(study: str, key: CellKey, document: Mapping[str, Any] | None) -> Row:
+def _row(
+    study: str, key: CellKey, document: Mapping[str, Any] | None, readings: Sequence[str]
+) -> Row:
     document = document or {"seeds": [], "values": [], "failed": []}
     sample = sample_of(document)
     values = sample.values
@@ -205,7 +220,7 @@ def _row(study: str, key: CellKey, document: Mapping[str, Any] | None) -> Row:
         n_test=document.get("n_test"),
         paper=paper,
         verdict=judgement,
-        readings=tuple(readings_of(key, origin="ours")),
+        readings=tuple(readings),
     )
 
 

@@ -19,7 +19,10 @@ class History:
 
 
 def read_history(run: Run) -> History:
-    """history.csv of a run, after its digest; CheckpointError when it is of another configuration."""
+    """history.csv of a run, after its digest.
+
+    CheckpointError when it is of another configuration.
+    """
     metrics = read_result(run.pretrain / paths.METRICS, "pretrain")
     if metrics["config_digest"] != resolve_run(run).digest:
         raise CheckpointError(

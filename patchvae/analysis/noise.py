@@ -10,11 +10,14 @@ from patchvae.study.registry import MODELS
 
 @dataclass(frozen=True)
 class Noise:
-    """The rows of one architecture in a column: pooled standard deviation, least significant difference.
+    """The rows of one architecture in a column.
 
-    Architectures apart, since adversarial ones scatter far more; probes too, since a row trained from
-    scratch has the architecture of an untrained trunk and little else in common. `rows` with at least
-    two seeds count, those that are the same runs once; `seeds` is the fewest that one of them has.
+    Pooled standard deviation, least significant difference.
+
+    Architectures apart, since adversarial ones scatter far more; probes too, since a row trained
+    from scratch has the architecture of an untrained trunk and little else in common. `rows` with
+    at least two seeds count, those that are the same runs once; `seeds` is the fewest that one of
+    them has.
     """
 
     table: str

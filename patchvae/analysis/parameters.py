@@ -64,7 +64,10 @@ def leaves(*modules: nn.Module) -> list[tuple[str, int]]:
 
 
 def layer(module: nn.Module, share: int = 1) -> str:
-    """A layer as the paper prints it, (k x k, channels, stride, pad); `share` splits stacked heads."""
+    """A layer as the paper prints it, (k x k, channels, stride, pad).
+
+    `share` splits stacked heads.
+    """
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         k, s, p = module.kernel_size[0], module.stride[0], module.padding[0]
         return rf"(${k} \times {k}$, {module.out_channels // share}, {s}, {p})"
@@ -126,11 +129,13 @@ def _classifier(dataset: str) -> Described:
     return parts, leaves(classifier)
 
 
+HALVES = {"encoder": _encoder, "decoder": _decoder}
+
+
 def networks() -> list[Network]:
     """The 15 networks of Tables 6-10, in the paper's order."""
     found = []
-    for position, describe in enumerate((_encoder, _decoder)):
-        name = describe.__name__.strip("_")
+    for position, (name, describe) in enumerate(HALVES.items()):
         for datasets, tables in SIZES.items():
             for model in MODELS:
                 key = CellKey(tables[position], f"{name}-{model}", datasets)

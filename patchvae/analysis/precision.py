@@ -16,7 +16,9 @@ SHUFFLES = 5  # pairings of maps with other images' places, averaged for the cha
 
 @dataclass(frozen=True)
 class Score:
-    """One method on one dataset after `epoch` epochs: the part and AP matched to each kind, and chance.
+    """One method on one dataset after `epoch` epochs.
+
+    The part and AP matched to each kind, and chance.
 
     `epoch` is None for a method that has none.
     """
@@ -70,9 +72,12 @@ def true_cells(places: np.ndarray, size: int, stride: int) -> np.ndarray:
 
 
 def average_precision(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """AP of each score for each truth: (N, S) and bool (K, S) -> (N, K), the area under precision and recall.
+    """AP of each score for each truth.
 
-    The mean, over positives, of the precision among all scores at least as early in descending order.
+    (N, S) and bool (K, S) -> (N, K), the area under precision and recall.
+
+    The mean, over positives, of the precision among all scores at least as early in descending
+    order.
     """
     found = []
     for score in scores:
@@ -96,7 +101,10 @@ def match(ap: np.ndarray) -> tuple[list[int], list[float]]:
 
 
 def evaluate(maps: np.ndarray, truth: np.ndarray) -> tuple[list[int], list[float], float]:
-    """The part and AP matched to each kind, and the chance level: maps (n, N, L), truth (n, K, L)."""
+    """The part and AP matched to each kind, and the chance level.
+
+    Maps (n, N, L), truth (n, K, L).
+    """
     rng = np.random.default_rng(derive_seed("figures", "chance"))
     truths = [truth, *(truth[rng.permutation(len(truth))] for _ in range(SHUFFLES))]
     ap = average_precision(flatten(maps), np.concatenate([flatten(true) for true in truths]))

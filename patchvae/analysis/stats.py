@@ -66,7 +66,9 @@ def student_interval(values: Sequence[float], level: float = 0.95) -> Interval:
 
 
 def pooled_deviation(groups: Sequence[Sequence[float]]) -> tuple[float, int]:
-    """Scatter within groups, with its degrees of freedom: s_p^2 = sum (K_g - 1) s_g^2 / sum (K_g - 1).
+    """Scatter within groups, with its degrees of freedom.
+
+    s_p^2 = sum (K_g - 1) s_g^2 / sum (K_g - 1).
 
     Groups of one value say nothing and are left out; at least one must have two.
     """
@@ -77,7 +79,10 @@ def pooled_deviation(groups: Sequence[Sequence[float]]) -> tuple[float, int]:
 
 
 def least_significant_difference(sd: float, df: int, K: int) -> float:
-    """What the means of two rows of K seeds differ by in 5 of 100 pairs without cause: t(0.975, df) sd sqrt(2/K)."""
+    """What the means of two rows of K seeds differ by in 5 of 100 pairs without cause.
+
+    t(0.975, df) sd sqrt(2/K).
+    """
     return student_quantile(0.975, df) * sd * sqrt(2 / K)
 
 

@@ -1,8 +1,8 @@
 """Fills the arrays of a dataset with decoded images: all cores, bounded memory, resumable.
 
-Images are decoded in chunks of 512. `<split>.done` lists the chunks that are stored, each by a digest
-of its images' names and places, so that after a stop only the others are decoded. A chunk with a
-bad image is not stored, so that mending the image is enough.
+Images are decoded in chunks of 512. `<split>.done` lists the chunks that are stored, each by a
+digest of its images' names and places, so that after a stop only the others are decoded. A chunk
+with a bad image is not stored, so that mending the image is enough.
 """
 
 import hashlib
@@ -54,7 +54,8 @@ def fill(
     """Decode the images of every split into its array, and store their labels.
 
     DataError, after all have been tried, that names the images that cannot be decoded; DataError
-    when classes or images are not as many as the registry says; `workers` is every core unless given.
+    when classes or images are not as many as the registry says; `workers` is every core unless
+    given.
     """
     writer.check_classes()
     logs = {split: _log(writer, split) for split in splits}

@@ -1,4 +1,6 @@
-"""MIT Indoor Scene Recognition (Quattoni & Torralba, 2009): the original tar and its two split files.
+"""MIT Indoor Scene Recognition (Quattoni & Torralba, 2009).
+
+The original tar and its two split files.
 
 Images in neither list are `unlabelled` and serve pretraining only (reading A16). No digest of the
 files is published: the first ones that were prepared are recorded and insisted on ever after.

@@ -40,7 +40,7 @@ def describe(path: Path) -> dict[str, Any]:
 
 
 def seal(body: dict[str, Any]) -> str:
-    """SHA-256 over JSON with sorted keys and spaces after its commas: that of the first manifests."""
+    """SHA-256 over JSON with sorted keys and spaces after its commas, as in the first manifests."""
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 

@@ -25,7 +25,10 @@ def require(names: Sequence[str], folder: Path, where: str) -> Path:
 
 
 def check_md5(path: Path, expected: str, size: int | None = None) -> str:
-    """`md5:<hex>` of the file; DataError when it, or the size in bytes, is not the published one."""
+    """`md5:<hex>` of the file.
+
+    DataError when it, or the size in bytes, is not the published one.
+    """
     found = path.stat().st_size
     if size is not None and found != size:
         raise DataError(

@@ -29,7 +29,10 @@ LINE = re.compile(r"(.+)[ ,](\d+)")
 def prepare_into(
     facts: Dataset, source: Path | None, writer: Writer, workers: int | None = None
 ) -> None:
-    """Decode the images that the csv files list; the published validation images are the test ones."""
+    """Decode the images that the csv files list.
+
+    The published validation images are the test ones.
+    """
     source = source or writer.downloads
     names = list(LISTS.values())
     lists = locate(names, (source / f for f in LISTS_FOLDERS)) or require(names, source, WHERE)
@@ -42,7 +45,10 @@ def prepare_into(
 
 
 def _classes(writer: Writer, lists: Path) -> list[str]:
-    """Names by label: `abbey` for `a/abbey`; DataError unless counts fit and each has one folder."""
+    """Names by label: `abbey` for `a/abbey`.
+
+    DataError unless counts fit and each has one folder.
+    """
     folders: dict[int, str] = {}
     for split, name in LISTS.items():
         count = 0

@@ -7,10 +7,12 @@ import numpy as np
 
 
 def read_rows(file: int, offsets: np.ndarray, into: Iterable[np.ndarray]) -> bool:
-    """Fill each contiguous array of `into` from its offset (int64, bytes); False when the file ends before.
+    """Fill each contiguous array of `into` from its offset (int64, bytes).
 
-    All rows are announced before the first is read, so that a disk fetches them at the same time: two
-    to four times as many a second as one after the other, from a disk with many queues.
+    False when the file ends before.
+
+    All rows are announced before the first is read, so that a disk fetches them at the same time:
+    two to four times as many a second as one after the other, from a disk with many queues.
     """
     places = list(zip(offsets.tolist(), into, strict=True))
     if hasattr(os, "posix_fadvise"):  # not on macOS

@@ -17,8 +17,9 @@ class Source(Protocol):
     def prepare_into(self, facts: Dataset, source: Path | None, writer: Writer) -> None:
         """Write arrays, classes and digests; DataError when the files are not the published ones.
 
-        `source` is where the original files are, `writer.downloads` unless given. A module may have
-        further options, all with defaults: other digests than the published ones, processes to decode.
+        `source` is where the original files are, `writer.downloads` unless given. A module
+        may have further options, all with defaults: other digests than the published ones, how many
+        processes decode.
         """
 
 

@@ -121,9 +121,9 @@ def prepare(
     """Import a dataset into `<root>/<name>` and return its manifest; a valid one is left alone.
 
     Where another process prepares the same dataset this one waits and finds it prepared.
-    The dataset's module (`Source`) fills a partial folder beside it; the folder takes its final name once all is checked and on disk. `source` is where
-    the original files are, by default `<root>/downloads/<name>`. DataError when the files are not
-    the published ones.
+    The dataset's module (`Source`) fills a partial folder beside it; the folder takes its final
+    name once all is checked and on disk. `source` is where the original files are, by default
+    `<root>/downloads/<name>`. DataError when the files are not the published ones.
     """
     facts, root, report = _facts(dataset), root or data_root(), report or (lambda line: None)
     if (manifest := _ready(facts, root)) is None:  # looked at first: it may be a read-only folder

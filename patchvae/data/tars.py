@@ -11,8 +11,8 @@ from patchvae.errors import DataError
 def regular_files(path: Path, file: IO[bytes] | None = None) -> Iterator[tarfile.TarInfo]:
     """The regular files of an archive (`file`, where it is itself a member of `path`).
 
-    DataError when it is no tar, is truncated, or has a member that is a link or device or whose name
-    leads out of the archive's folder: the original archives have none.
+    DataError when it is no tar, is truncated, or has a member that is a link or device or whose
+    name leads out of the archive's folder: the original archives have none.
     """
     try:
         with tarfile.open(path, "r:", file) as tar:

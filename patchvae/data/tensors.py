@@ -54,7 +54,10 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Split:
-    """The chosen images of one split on disk: row `index[i]` of an .npy file, uint8 (H, W, 3) each."""
+    """The chosen images of one split on disk.
+
+    Row `index[i]` of an .npy file, uint8 (H, W, 3) each.
+    """
 
     array: np.memmap
     index: np.ndarray
@@ -73,7 +76,10 @@ class Split:
         return os.open(self.array.filename, os.O_RDONLY)
 
     def read(self, positions: np.ndarray, into: list[np.ndarray]) -> None:
-        """The images at some positions, each as a row of bytes; DataError when the file has lost some."""
+        """The images at some positions, each as a row of bytes.
+
+        DataError when the file has lost some.
+        """
         offsets = self.array.offset + self.index[positions].astype(np.int64) * self.row_bytes
         if not read_rows(self._file, offsets, into):
             raise DataError(
@@ -110,7 +116,10 @@ class Stored:
 
 @dataclass(frozen=True)
 class Images:
-    """`pixels` uint8 (n, H, W, 3), `labels` int64 (n,) on the device or None; `inputs` as `Inputs.of`."""
+    """`pixels` uint8 (n, H, W, 3), `labels` int64 (n,) on the device or None.
+
+    `inputs` as `Inputs.of`.
+    """
 
     pixels: Tensor | Stored
     labels: Tensor | None = None
@@ -121,7 +130,10 @@ class Images:
 
     @property
     def index_device(self) -> torch.device:
-        """Where an epoch's order should lie: by images on disk the CPU, which must not wait for a GPU."""
+        """Where an epoch's order should lie.
+
+        By images on disk the CPU, which must not wait for a GPU.
+        """
         return self.pixels.device if isinstance(self.pixels, Tensor) else torch.device("cpu")
 
     @cached_property
@@ -145,7 +157,8 @@ def scale(pixels: Tensor) -> Tensor:
 def epoch_order(
     n: int, flip: bool, device: torch.device, *words: int | str
 ) -> tuple[Tensor, Tensor | None]:
-    """The order of an epoch's images, and which are mirrored (half of them), as a function of `words`.
+    """The order of an epoch's images, and which are mirrored (half of them), as a function of
+    `words`.
 
     Drawn on the CPU by a generator of its own: the same on every device and after every resume.
     """
@@ -169,7 +182,10 @@ def load_images(
     device: torch.device,
     inputs: Wanted = "symmetric",
 ) -> Images:
-    """The images of some splits, on the device where there is room; labels when there is one split."""
+    """The images of some splits, on the device where there is room.
+
+    Labels when there is one split.
+    """
     chosen = tuple(
         Split(prepared.images(split), prepared.subset_indices(split, limit)) for split in splits
     )

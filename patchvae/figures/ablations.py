@@ -1,4 +1,4 @@
-"""Tables 3-5 as curves: accuracy against one hyper-parameter, with intervals and the paper's points."""
+"""Tables 3-5 as curves: accuracy against one hyper-parameter, intervals, the paper's points."""
 
 from dataclasses import dataclass
 from itertools import groupby
@@ -10,8 +10,8 @@ from matplotlib.ticker import NullLocator
 
 from patchvae.analysis.cells import read_cell
 from patchvae.figures.canvas import axes_grid, hide_unused, new_figure
-from patchvae.figures.catalogue import SWEEPS, SYMBOLS, Target
-from patchvae.figures.inputs import figure_cells
+from patchvae.figures.catalogue import Target
+from patchvae.figures.inputs import SWEEPS, SYMBOLS
 from patchvae.paper.published import SWEPT, accuracy
 from patchvae.runtime.machine import Options
 from patchvae.study import paths
@@ -20,7 +20,7 @@ from patchvae.study.registry import DATASETS
 
 @dataclass(frozen=True)
 class Curve:
-    """One hyper-parameter on one dataset: our means in percent with intervals, or the paper's numbers."""
+    """One hyper-parameter on one dataset: our means and intervals, or the paper's; percent."""
 
     parameter: str
     dataset: str
@@ -42,7 +42,7 @@ class Ablations:
 
 def compute(target: Target, options: Options) -> Ablations:
     """The curves of every sweep that the study has."""
-    cells = [(read_cell(cell), cell) for cell in figure_cells(target.study, "ablations")]
+    cells = [(read_cell(cell), cell) for cell in target.cells()]
     points = []
     for document, cell in cells:
         ((parameter, value),) = cell.row.overrides.items()

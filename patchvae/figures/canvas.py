@@ -1,4 +1,4 @@
-"""What all figures share: the style, the line that names the study, and files with the same bytes for the same data."""
+"""What all figures share: the style, the line that names the study, files of stable bytes."""
 
 import io
 from collections.abc import Iterable, Iterator

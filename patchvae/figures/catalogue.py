@@ -1,39 +1,40 @@
-"""Which figures exist and how they are called. Nothing heavy is imported here.
+"""Which figures exist, how they are called and what they are drawn from. Nothing heavy is imported.
 
 figures/[<study>/]<name>.pdf                                              a figure of a study
 figures/[<study>/]runs/<dataset>/<model>/<variant>/seed<k>/<name>.pdf     of one run
 figures/[<study>/]datasets/<dataset>/<name>.pdf                           of one dataset
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from patchvae.errors import ConfigError
+from patchvae.figures import inputs
 from patchvae.report.page import Illustration
 from patchvae.study import paths
 from patchvae.study.config import load_study, study_names
 from patchvae.study.registry import lookup
 from patchvae.study.runs import Run
+from patchvae.study.tables import Cell
 
 FORMATS = ("pdf", "png")
 STYLE = Path(__file__).with_name("style.mplstyle")
-SWEEPS = ("table3", "table4", "table5")
-SYMBOLS = {
-    "num_parts": "$N$",
-    "part_dim": "$d_p$",
-    "prior_vis": r"$z_{\mathrm{vis}}^{\mathrm{prior}}$",
-    "beta_vis": r"$\beta_{\mathrm{vis}}$",
-}
-OF_TABLE1 = ("heatmap", "training", "reconstructions", "samples", "filters", "posterior")
-PART_DATASETS = ("parts32", "parts64")  # the places of the true parts are known
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure's name, the title that people read, and what it may be asked of besides a study."""
+    """A figure's name, the title that people read, and what it declares.
+
+    `exists` tells whether a study has it, `runs` and `cells` what it is drawn from there; it may
+    also be asked for one run or one dataset.
+    """
 
     name: str
     title: str
+    exists: Callable[[str], bool] = lambda study: True
+    runs: Callable[[str], list[Run]] = lambda study: []
+    cells: Callable[[str], list[Cell]] = lambda study: []
     of_run: bool = False
     of_dataset: bool = False
 
@@ -45,37 +46,31 @@ class Figure:
 
 _FIGURES = (
     Figure("figure1", "Architectures"),
-    Figure("figure2", "Concepts captured by parts", of_run=True),
+    Figure("figure2", "Concepts captured by parts", runs=inputs.default_runs, of_run=True),
     Figure("figure3", "Masks of the weighted loss", of_dataset=True),
-    Figure("ablations", "Hyper-parameters of PatchVAE"),
-    Figure("scatter", "The paper's accuracies and ours"),
-    Figure("heatmap", "PatchVAE against beta-VAE"),
-    Figure("training", "Training curves"),
-    Figure("reconstructions", "Reconstructions"),
-    Figure("samples", "Samples from the prior"),
-    Figure("traversal", "Appearance of one part", of_run=True),
-    Figure("filters", "Filters of the first convolution"),
-    Figure("posterior", "What the latent codes use"),
-    Figure("discovery", "Part discovery, measured"),
-)
+    Figure(
+        "ablations", "Hyper-parameters of PatchVAE", inputs.has_sweeps, cells=inputs.swept_cells,
+    ),
+    Figure(
+        "scatter", "The paper's accuracies and ours", inputs.is_the_papers,
+        cells=inputs.paper_cells,
+    ),
+    Figure("heatmap", "PatchVAE against beta-VAE", inputs.has_table1, cells=inputs.table1_cells),
+    Figure("training", "Training curves", inputs.has_table1, inputs.table1_histories),
+    Figure("reconstructions", "Reconstructions", inputs.has_table1, inputs.table1_trained),
+    Figure("samples", "Samples from the prior", inputs.has_table1, inputs.table1_trained),
+    Figure("traversal", "Appearance of one part", runs=inputs.default_runs, of_run=True),
+    Figure("filters", "Filters of the first convolution", inputs.has_table1, inputs.table1_models),
+    Figure("posterior", "What the latent codes use", inputs.has_table1, inputs.latent_codes),
+    Figure("discovery", "Part discovery, measured", inputs.has_true_parts, inputs.true_parts),
+)  # fmt: skip
 FIGURES = {figure.name: figure for figure in _FIGURES}
 
 
 def figure_names(study_name: str) -> list[str]:
     """The figures that a study has, given its tables and datasets."""
-    study = load_study(study_name)
-    first = "table1" in study.tables
-    missing = {
-        "ablations": not set(SWEEPS) & set(study.tables),
-        "scatter": study_name != paths.MAIN_STUDY,
-        "discovery": not first or not part_datasets(study_name),
-    } | dict.fromkeys(OF_TABLE1, not first)
-    return [name for name in FIGURES if not missing.get(name, False)]
-
-
-def part_datasets(study: str) -> list[str]:
-    """The datasets of a study whose true parts are known."""
-    return [name for name in load_study(study).datasets if name in PART_DATASETS]
+    load_study(study_name)
+    return [name for name, figure in FIGURES.items() if figure.exists(study_name)]
 
 
 def illustrations(study: str) -> list[Illustration]:
@@ -107,6 +102,21 @@ class Target:
     def path(self, suffix: str) -> Path:
         """Where the figure lies as `pdf` or `png`, or a csv file of what it shows."""
         return paths.output("figures", self.study, f"{self.stem}.{suffix}")
+
+    def runs(self) -> list[Run]:
+        """The runs whose networks or histories it shows."""
+        return [self.run] if self.run is not None else self.figure.runs(self.study)
+
+    def cells(self) -> list[Cell]:
+        """The cells that it shows."""
+        return self.figure.cells(self.study)
+
+    def inputs(self) -> list[Path]:
+        """Every file that it is drawn from, for the workflow."""
+        if self.dataset is not None:
+            return [paths.prepared(self.dataset)]
+        metrics = [run.pretrain / paths.METRICS for run in self.runs()]
+        return [*(cell.path for cell in self.cells()), *metrics]
 
     @classmethod
     def parse(cls, text: str) -> "Target":

@@ -1,7 +1,8 @@
-"""How well each latent part finds a true one, where the true places are known (Parts-32 and Parts-64).
+"""How well each latent part finds a true one, where the true places are known.
 
-Beyond the paper. A latent part's score of a cell is its visibility; `precision.py` says how scores
-are judged. Measured untrained, at each snapshot of a training and at its end.
+Beyond the paper, on Parts-32 and Parts-64. A latent part's score of a cell is its visibility;
+`analysis/precision.py` says how scores are judged. Measured untrained, at each snapshot of a
+training and at its end.
 """
 
 from collections.abc import Iterator
@@ -16,8 +17,8 @@ from matplotlib.ticker import MaxNLocator
 from patchvae.analysis.precision import Discovery, Score, evaluate, true_cells
 from patchvae.data.parts import VOCABULARY
 from patchvae.figures.canvas import axes_grid, new_figure, title_of
-from patchvae.figures.catalogue import Target, part_datasets
-from patchvae.figures.inputs import part_runs
+from patchvae.figures.catalogue import Target
+from patchvae.figures.inputs import part_datasets, part_runs
 from patchvae.figures.networks import Trained, batches, load_parts, over_training
 from patchvae.figures.patches import all_patches
 from patchvae.models.patchvae import PatchVAE
@@ -72,7 +73,7 @@ def visibility_maps(trained: Trained) -> np.ndarray:
 
 
 def kmeans_maps(trained: Trained, clusters: int, stride: int) -> np.ndarray:
-    """How much nearer each test patch is to a cluster than to the best other one: (n, clusters, L)."""
+    """How much nearer each test patch is to a cluster than to any other: (n, clusters, L)."""
     from scipy.cluster.vq import kmeans2
     from scipy.spatial.distance import cdist
 

@@ -27,7 +27,7 @@ KINDS = {"trunk": "C0", "posterior": "C1", "latent": "C4", "decoder": "C2", "ima
 
 @dataclass(frozen=True)
 class Node:
-    """A tensor: what makes it, its shape without the batch, and the part of the network it belongs to."""
+    """A tensor: what makes it, its shape without the batch, its part of the network."""
 
     label: str
     shape: tuple[int, ...]

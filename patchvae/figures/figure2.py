@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 
 from patchvae.figures.canvas import as_picture, axes_grid, hide_unused, new_figure, subject_of
 from patchvae.figures.catalogue import Target
-from patchvae.figures.inputs import figure_runs
 from patchvae.figures.networks import batches, load_parts
 from patchvae.figures.patches import corners, patch_side
 from patchvae.runtime.machine import Options
@@ -88,8 +87,8 @@ def diverse(labels: np.ndarray, count: int = SHOWN) -> np.ndarray:
 
 @torch.no_grad()
 def compute(target: Target, options: Options) -> Concepts:
-    """One pass over the study's training images; memory for `KEPT` images a part, whatever their number."""
-    (run,) = figure_runs(target)
+    """One pass over the study's training images; memory for `KEPT` images a part."""
+    (run,) = target.runs()
     trained, model = load_parts(run, options)
     best: Best | None = None
     for index, x in batches(trained, "train", trained.config.data.train):
@@ -144,7 +143,7 @@ def draw(data: Concepts) -> Figure:
 
 
 def tabulate(data: Concepts, target: Target) -> dict[Path, str]:
-    """Every image kept: part and rank from 1, image in the training file, patch, whether it is shown."""
+    """Every image kept: part and rank from 1, image in the training file, patch, if shown."""
     import pandas as pd
 
     shown = {(part.part, int(i)) for part in data.parts for i in part.shown}

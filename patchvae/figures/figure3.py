@@ -1,4 +1,4 @@
-"""Figure 3: the weights that L_w of section 3.4 gives to natural photographs, or to a dataset's images."""
+"""Figure 3: the weights of L_w (section 3.4) for natural photographs or a dataset's images."""
 
 from dataclasses import dataclass
 
@@ -27,7 +27,7 @@ PHOTOGRAPHS = (
 
 @dataclass(frozen=True)
 class Masks:
-    """B images: uint8 (B, H, W, 3), the Laplacian's magnitude and the loss's weights, both (B, H, W)."""
+    """B images, uint8 (B, H, W, 3); the Laplacian's magnitude, the loss's weights, (B, H, W)."""
 
     subject: str
     images: np.ndarray
@@ -36,13 +36,13 @@ class Masks:
 
     @property
     def product(self) -> np.ndarray:
-        """Images times weights, the highest weight of each image scaled to one: (B, H, W, 3) in [0, 1]."""
+        """Images times weights, each image's highest weight made one: (B, H, W, 3) in [0, 1]."""
         scale = self.weights.max(axis=(1, 2), keepdims=True)
         return self.images / 255 * (self.weights / scale)[..., None]
 
 
 def photographs() -> np.ndarray:
-    """The photographs that scikit-image carries, squares of SIDE pixels: uint8 (5, SIDE, SIDE, 3)."""
+    """Photographs that scikit-image carries, squares: uint8 (5, SIDE, SIDE, 3)."""
     import skimage.data
     from PIL import Image
 

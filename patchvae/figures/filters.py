@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 from patchvae.errors import CheckpointError
 from patchvae.figures.canvas import as_picture, axes_grid, hide_unused, new_figure, title_of
 from patchvae.figures.catalogue import Target
-from patchvae.figures.inputs import figure_runs
 from patchvae.runtime.checkpoint import load_weights
 from patchvae.runtime.machine import Options
 from patchvae.runtime.results import read_result
@@ -29,7 +28,7 @@ class Filters:
 
 def compute(target: Target, options: Options) -> Filters:
     """conv1.weight of each run's encoder."""
-    runs = figure_runs(target)
+    runs = target.runs()
     subject = f"{DATASETS[runs[0].dataset].title}, seed {runs[0].seed}; each model on its own scale"
     return Filters(subject, {run.model: _conv1(run) for run in runs})
 

@@ -11,7 +11,6 @@ from patchvae.analysis.paired import contrast
 from patchvae.analysis.stats import difference_noise
 from patchvae.figures.canvas import axes_grid, new_figure
 from patchvae.figures.catalogue import Target
-from patchvae.figures.inputs import figure_cells
 from patchvae.runtime.machine import Options
 from patchvae.study import paths
 from patchvae.study.registry import DATASETS
@@ -39,7 +38,7 @@ class Differences:
 
 def compute(target: Target, options: Options) -> Differences:
     """From the cells of Table 1; a loss without both rows has no number."""
-    cells = figure_cells(target.study, "heatmap")
+    cells = target.cells()
     documents = {(cell.row.key, cell.column_key): read_cell(cell) for cell in cells}
     columns = list(dict.fromkeys((cell.dataset, cell.column.key) for cell in cells))
     sources = {"ours": "mean"}

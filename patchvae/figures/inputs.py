@@ -1,16 +1,24 @@
-"""What a figure is drawn from: cells, runs and datasets, chosen by rules that need no training."""
+"""Rules by which figures choose cells, runs and datasets of a study; `catalogue.py` names them.
 
-from collections.abc import Sequence
-from pathlib import Path
+They need no training and import nothing heavy, since Snakemake asks them before anything is run.
+"""
 
-from patchvae.figures.catalogue import SWEEPS, SYMBOLS, Target, part_datasets
+from collections.abc import Iterable, Sequence
+
 from patchvae.study import paths
 from patchvae.study.config import load_study
 from patchvae.study.registry import ARCHITECTURES, DATASETS, MODELS
 from patchvae.study.runs import Run, variant_of
 from patchvae.study.tables import Cell, load_table, study_cells
 
-CELL_FIGURES = ("ablations", "scatter", "heatmap")
+SWEEPS = ("table3", "table4", "table5")
+SYMBOLS = {
+    "num_parts": "$N$",
+    "part_dim": "$d_p$",
+    "prior_vis": r"$z_{\mathrm{vis}}^{\mathrm{prior}}$",
+    "beta_vis": r"$\beta_{\mathrm{vis}}$",
+}
+PART_DATASETS = ("parts32", "parts64")  # the places of the true parts are known
 
 
 def figure_dataset(study_name: str) -> str:
@@ -20,11 +28,20 @@ def figure_dataset(study_name: str) -> str:
     return max(names, key=lambda name: DATASETS[name].size)
 
 
+def part_datasets(study: str) -> list[str]:
+    """The datasets of a study whose true parts are known."""
+    return [name for name in load_study(study).datasets if name in PART_DATASETS]
+
+
 def default_run(study_name: str) -> Run:
     """PatchVAE with default hyper-parameters on `figure_dataset`, the first seed."""
     study, dataset = load_study(study_name), figure_dataset(study_name)
     variant = variant_of(study, dataset, "patchvae", {})
     return Run(study_name, dataset, "patchvae", variant, study.seeds[0])
+
+
+def default_runs(study: str) -> list[Run]:
+    return [default_run(study)]
 
 
 def model_runs(study_name: str, dataset: str) -> dict[str, list[Run]]:
@@ -46,7 +63,7 @@ def trained_runs(study_name: str, dataset: str) -> dict[str, list[Run]]:
 
 
 def part_runs(study_name: str, dataset: str) -> dict[str, list[Run]]:
-    """The runs that have parts, by name: those behind Table 1, and Table 3's sweeps of N and d_p."""
+    """The runs that have parts, by name: of Table 1, and of Table 3's sweeps of N and d_p."""
     return _named_runs(study_name, dataset, ("table1", "table3"), ("patchvae",))
 
 
@@ -76,41 +93,64 @@ def _named_runs(
     return found
 
 
-def figure_cells(study_name: str, figure: str) -> list[Cell]:
-    """The cells that `ablations`, `scatter` or `heatmap` shows, of the paper's columns only."""
-    tables = {"heatmap": ("table1",), "ablations": SWEEPS}.get(figure)
-    cells = (cell for cell in study_cells(study_name) if not cell.column.beyond)
-    return [cell for cell in cells if tables is None or cell.table in tables]
+def table1_models(study: str) -> list[Run]:
+    """The first seed of each of Table 1's models on `figure_dataset`."""
+    return _first_seeds(model_runs(study, figure_dataset(study)))
 
 
-def figure_runs(target: Target) -> list[Run]:
-    """The runs whose networks or histories a figure shows."""
-    study, name = target.study, target.figure.name
-    if target.figure.of_run:
-        return [target.run or default_run(study)]
-    if name == "discovery":
-        chosen = [part_runs(study, dataset) for dataset in part_datasets(study)]
-    elif name == "posterior":
-        chosen = [vae_runs(study, figure_dataset(study))]
-    elif name == "training":
-        chosen = [trained_runs(study, d) for d in load_study(study).tables["table1"]["datasets"]]
-    elif name == "filters":
-        return _first_seeds(model_runs(study, figure_dataset(study)))
-    elif name in ("reconstructions", "samples"):
-        return _first_seeds(trained_runs(study, figure_dataset(study)))
-    else:
-        return []
-    return [run for models in chosen for runs in models.values() for run in runs]
+def table1_trained(study: str) -> list[Run]:
+    """The same without the trunks that no unsupervised training made."""
+    return _first_seeds(trained_runs(study, figure_dataset(study)))
+
+
+def table1_histories(study: str) -> list[Run]:
+    """Every seed of Table 1's trained models, on all of its datasets."""
+    datasets = load_study(study).tables["table1"]["datasets"]
+    return _every_seed(trained_runs(study, dataset) for dataset in datasets)
+
+
+def latent_codes(study: str) -> list[Run]:
+    """Every seed of `vae_runs` on `figure_dataset`."""
+    return _every_seed([vae_runs(study, figure_dataset(study))])
+
+
+def true_parts(study: str) -> list[Run]:
+    """Every seed of `part_runs` on the datasets whose true parts are known."""
+    return _every_seed(part_runs(study, dataset) for dataset in part_datasets(study))
 
 
 def _first_seeds(models: dict[str, list[Run]]) -> list[Run]:
     return [runs[0] for runs in models.values()]
 
 
-def input_files(target: Target) -> list[Path]:
-    """Every file that a figure is drawn from, for the workflow."""
-    if target.figure.name in CELL_FIGURES:
-        return [cell.path for cell in figure_cells(target.study, target.figure.name)]
-    if target.dataset is not None:
-        return [paths.prepared(target.dataset)]
-    return [run.pretrain / paths.METRICS for run in figure_runs(target)]
+def _every_seed(chosen: Iterable[dict[str, list[Run]]]) -> list[Run]:
+    return [run for models in chosen for runs in models.values() for run in runs]
+
+
+def paper_cells(study: str) -> list[Cell]:
+    """Every cell of the paper's columns."""
+    return [cell for cell in study_cells(study) if not cell.column.beyond]
+
+
+def table1_cells(study: str) -> list[Cell]:
+    return [cell for cell in paper_cells(study) if cell.table == "table1"]
+
+
+def swept_cells(study: str) -> list[Cell]:
+    return [cell for cell in paper_cells(study) if cell.table in SWEEPS]
+
+
+def has_table1(study: str) -> bool:
+    return "table1" in load_study(study).tables
+
+
+def has_sweeps(study: str) -> bool:
+    return not load_study(study).tables.keys().isdisjoint(SWEEPS)
+
+
+def has_true_parts(study: str) -> bool:
+    return has_table1(study) and bool(part_datasets(study))
+
+
+def is_the_papers(study: str) -> bool:
+    return study == paths.MAIN_STUDY

@@ -1,7 +1,7 @@
 """What the latent codes use: KLs on test images, dimensions that vary, and how visible parts are.
 
 Collapse shows here before it shows in an accuracy: a KL near zero, dimensions that no image moves,
-visibility that is near 0 or near 1 everywhere. `posterior_tables.py` says what is measured.
+visibility that is near 0 or near 1 everywhere. `report/posterior.py` says what is measured.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -5,7 +5,6 @@ import torch
 from patchvae.figures.canvas import title_of
 from patchvae.figures.catalogue import Target
 from patchvae.figures.gallery import Gallery, draw_gallery
-from patchvae.figures.inputs import figure_runs
 from patchvae.figures.networks import held_out, load_trained, reconstruct
 from patchvae.runtime.machine import Options
 from patchvae.study.registry import DATASETS
@@ -19,7 +18,7 @@ draw = draw_gallery
 def compute(target: Target, options: Options) -> Gallery:
     """The same `COUNT` test images for every model, of as many classes as can be."""
     rows, subject = {}, ""
-    for run in figure_runs(target):
+    for run in target.runs():
         trained = load_trained(run, options)
         x = held_out(trained, COUNT)
         rows["test image"] = trained.pixels(x)

@@ -6,7 +6,6 @@ from torch import Tensor
 from patchvae.figures.canvas import title_of
 from patchvae.figures.catalogue import Target
 from patchvae.figures.gallery import Gallery, draw_gallery
-from patchvae.figures.inputs import figure_runs
 from patchvae.figures.networks import Trained, load_trained
 from patchvae.models.beta_vae import BetaVAE
 from patchvae.models.bigan import BiGAN
@@ -21,7 +20,7 @@ draw = draw_gallery
 
 
 def sample(trained: Trained, count: int) -> Tensor:
-    """(count, 3, H, W): visibility ~ Bern(prior) in each cell and appearance ~ N(0, I), or z ~ N(0, I)."""
+    """(count, 3, H, W): visibility ~ Bern(prior) a cell, appearance ~ N(0, I), or z ~ N(0, I)."""
     model, size = trained.model, trained.config.data.size
     generator = torch.Generator().manual_seed(derive_seed("figures", "samples"))
     if isinstance(model, PatchVAE):
@@ -39,7 +38,7 @@ def sample(trained: Trained, count: int) -> Tensor:
 def compute(target: Target, options: Options) -> Gallery:
     """`COUNT` samples of every model, from the same random numbers within a family."""
     rows, subject = {}, ""
-    for run in figure_runs(target):
+    for run in target.runs():
         trained = load_trained(run, options)
         rows[title_of(run.model)] = trained.pixels(sample(trained, COUNT))
         subject = f"{DATASETS[run.dataset].title}, seed {run.seed}"

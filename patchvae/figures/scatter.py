@@ -1,4 +1,4 @@
-"""Every published accuracy against ours, coloured by verdict; drawn for the paper's own protocol only."""
+"""Every published accuracy against ours, coloured by verdict; for the paper's protocol only."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,6 @@ from patchvae.analysis.cells import read_cell
 from patchvae.analysis.stats import CONSISTENT, DIFFERS, INCONCLUSIVE, REPRODUCED, verdict
 from patchvae.figures.canvas import axes_grid, new_figure
 from patchvae.figures.catalogue import Target
-from patchvae.figures.inputs import figure_cells
 from patchvae.runtime.machine import Options
 
 # verdict -> colour and marker, so that neither is needed alone
@@ -43,7 +42,7 @@ class Agreement:
 def compute(target: Target, options: Options) -> Agreement:
     """A point for each cell with a published number."""
     points = []
-    for cell in figure_cells(target.study, "scatter"):
+    for cell in target.cells():
         document = read_cell(cell)
         if document["paper"] is not None:
             word = verdict(document["values"], document["n_test"], document["paper"]).word

@@ -12,7 +12,6 @@ from matplotlib.ticker import MaxNLocator
 from patchvae.analysis.history import History, read_history
 from patchvae.figures.canvas import axes_grid, hide_unused, new_figure, title_of
 from patchvae.figures.catalogue import Target
-from patchvae.figures.inputs import figure_runs
 from patchvae.runtime.machine import Options
 from patchvae.study.registry import DATASETS, MODELS
 
@@ -39,7 +38,7 @@ class Training:
 
 def compute(target: Target, options: Options) -> Training:
     """The histories of all seeds."""
-    histories = [read_history(run) for run in figure_runs(target)]
+    histories = [read_history(run) for run in target.runs()]
     return Training("Means over each epoch; one line a seed", histories)
 
 

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from patchvae.figures.canvas import as_picture, axes_grid, new_figure, subject_of
 from patchvae.figures.catalogue import Target
-from patchvae.figures.inputs import figure_runs
 from patchvae.figures.networks import BATCH, held_out, load_parts
 from patchvae.models.sampling import visibility_mean
 from patchvae.runtime.machine import Options
@@ -20,7 +19,7 @@ DIMENSIONS = 8  # at most
 
 @dataclass(frozen=True)
 class Traversal:
-    """`pictures` (dimensions, values, H, W, 3); `change` (dimensions, H, W) between the first and last value."""
+    """`pictures` (dimensions, values, H, W, 3); `change` (dimensions, H, W) from first to last."""
 
     subject: str
     part: int
@@ -35,7 +34,7 @@ class Traversal:
 
 
 def most_informed_part(mean: Tensor, log_var: Tensor) -> int:
-    """The part whose appearance says most: highest KL to its prior, averaged over images; (B, N, D) twice."""
+    """The part whose appearance says most: highest KL, mean over images; both (B, N, D)."""
     kl = 0.5 * (mean.square() + log_var.exp() - 1 - log_var).sum(2)
     return int(kl.mean(0).argmax())
 
@@ -43,7 +42,7 @@ def most_informed_part(mean: Tensor, log_var: Tensor) -> int:
 @torch.no_grad()
 def compute(target: Target, options: Options) -> Traversal:
     """The most informed part, on the test image where it is most surely visible."""
-    (run,) = figure_runs(target)
+    (run,) = target.runs()
     trained, model = load_parts(run, options)
     limit = trained.config.data.test or trained.data.count("test")
     x = held_out(trained, min(BATCH, limit))

@@ -1,17 +1,15 @@
-"""From a name to files: computes a figure's data, draws them, writes PDF, PNG and what lies beside."""
+"""From a name to files: a figure's data, drawn and written as PDF, PNG and tables beside."""
 
 from importlib import import_module
 from pathlib import Path
 
-from patchvae.figures.catalogue import Target, figure_names
+from patchvae.figures.catalogue import Target
 from patchvae.runtime.machine import Options
 from patchvae.runtime.results import write_text
 
-__all__ = ["figure_names", "write_figure"]
-
 
 def write_figure(study: str, name: str, options: Options) -> list[Path]:
-    """Write `figures/[<study>/]<name>.{pdf,png}`; `name` may lead to a run or dataset (catalogue.py).
+    """Write `figures/[<study>/]<name>.{pdf,png}`; `name` may be of a run or dataset.
 
     A figure that also tabulates what it shows writes those files too. CheckpointError when a result
     is missing, altered or of another configuration.

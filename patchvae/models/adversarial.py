@@ -12,8 +12,9 @@ class Adversarial(Unsupervised):
     """Two phases: the VAE pays also for reconstructions judged fake, then the discriminator learns.
 
     `reconstruction: pixel` keeps the VAE's own reconstruction loss and adds `weight` times the
-    adversarial term; `features` replaces it by the same loss of the discriminator's third
-    layer (Larsen et al. 2015), weighted by the image's patches where L_w is. One forward pass of the VAE serves both phases.
+    adversarial term; `features` replaces it by the same loss of the discriminator's third layer
+    (Larsen et al. 2015), weighted by the image's patches where L_w is. One forward pass of the VAE
+    serves both phases.
     """
 
     def __init__(self, vae: VAE, *, weight: float, reconstruction: str, discriminator: str) -> None:

@@ -1,4 +1,7 @@
-"""What a model is to the training loop: a list of phases, each a loss and the parameters it owns."""
+"""What a model is to the training loop.
+
+A list of phases, each a loss and the parameters it owns.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
@@ -35,7 +38,7 @@ class Unsupervised(nn.Module, ABC):
 
     @classmethod
     def configured(cls, size: int, **settings: Any) -> Self:
-        """The network for images of `size` pixels, from its keys of the protocol by their last words."""
+        """The network for images of `size` pixels, from its protocol keys by their last words."""
         return cls(size, **settings)
 
     @abstractmethod

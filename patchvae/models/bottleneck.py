@@ -6,7 +6,10 @@ from patchvae.numerics.precision import widen
 
 
 class FixedBottleneck(nn.Module):
-    """phi (B, C, side, side) -> `outputs` vectors (B, Z): 1 x 1 to 64 channels, then `side` x `side` convolutions."""
+    """phi (B, C, side, side) -> `outputs` vectors (B, Z).
+
+    1 x 1 to 64 channels, then `side` x `side` convolutions.
+    """
 
     def __init__(self, in_channels: int, side: int, latent_dim: int, outputs: int) -> None:
         super().__init__()

@@ -33,7 +33,7 @@ class Frozen(nn.Module):
     def train(self, mode: bool = True) -> Self:
         """Frozen stages whose features are constants of the image stay in eval mode.
 
-        With `frozen_bn: train` (reading A13) their statistics are each batch's, as the release has it.
+        With `frozen_bn: train` (reading A13) their statistics are each batch's, as in the release.
         """
         super().train(mode)
         if self.constant:

@@ -1,4 +1,7 @@
-"""The pyramid decoder G (paper, Tables 8 and 9): each layer doubles the side and halves the channels."""
+"""The pyramid decoder G (paper, Tables 8 and 9).
+
+Each layer doubles the side and halves the channels.
+"""
 
 from torch import Tensor, nn
 
@@ -25,7 +28,10 @@ class Pyramid(nn.Sequential):
 
 
 class LatentDecoder(nn.Module):
-    """z (B, Z) -> x_hat (B, 3, H, W): a `side` x `side` deconvolution of z to 64 channels, then the pyramid."""
+    """z (B, Z) -> x_hat (B, 3, H, W).
+
+    A `side` x `side` deconvolution of z to 64 channels, then the pyramid.
+    """
 
     def __init__(self, latent_dim: int, side: int, doublings: int = 3) -> None:
         super().__init__()

@@ -1,4 +1,7 @@
-"""The discriminators (reading A17: the paper says only 'four conv layers, two of which have batchnorm')."""
+"""The discriminators (reading A17).
+
+The paper says only 'four conv layers, two of which have batchnorm'.
+"""
 
 import torch
 from torch import Tensor, nn
@@ -39,7 +42,10 @@ class Discriminator(nn.Module):
 
 
 class JointDiscriminator(nn.Module):
-    """(x, z) -> logits (B, 1): the image's 256 features are joined with z, then two linear layers."""
+    """(x, z) -> logits (B, 1).
+
+    The image's 256 features are joined with z, then two linear layers.
+    """
 
     def __init__(self, latent_dim: int, design: str) -> None:
         super().__init__()

@@ -1,4 +1,7 @@
-"""A trunk of the user's own: weights in torchvision's resnet18 names, probed by the same protocol."""
+"""A trunk of the user's own.
+
+Weights in torchvision's resnet18 names, probed by the same protocol.
+"""
 
 import hashlib
 from pathlib import Path
@@ -10,7 +13,9 @@ from patchvae.runtime.progress import log
 
 
 class ExternalTrunk(FixedTrunk):
-    """phi from a file; what the trunk has no place for (fc, deeper layers, other networks) is logged."""
+    """phi from a file; what the trunk has no place for (fc, deeper layers, other networks) is
+    logged.
+    """
 
     def __init__(
         self, size: int, *, trunk: str, weights: str, sha256: str, prefix: str | None = None

@@ -30,9 +30,10 @@ class FixedTrunk(Unsupervised):
 class RandomTrunk(FixedTrunk):
     """phi as initialised: frozen it is the floor of every column, fully trained the supervised row.
 
-    Its batch normalisation has the statistics of the pretraining images, as every pretrained trunk's
-    has (`random_statistics: images`, reading A23). With those of PyTorch, 0 and 1 (`initial`), its
-    features lack the scale that the probe's learning rate needs, and the floor is 7 points too low.
+    Its batch normalisation has the statistics of the pretraining images, as every pretrained
+    trunk's has (`random_statistics: images`, reading A23). With those of PyTorch, 0 and 1
+    (`initial`), its features lack the scale that the probe's learning rate needs, and the floor is
+    7 points too low.
     """
 
     def __init__(self, size: int, *, trunk: str, random_statistics: str) -> None:

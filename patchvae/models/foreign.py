@@ -18,7 +18,8 @@ UNUSED = "num_batches_tracked"  # old files lack it, and nothing depends on it
 
 
 def read_tensors(path: Path, content: bytes) -> dict[str, Tensor]:
-    """Every tensor of a `.safetensors` or `torch.save` file by its dotted name through nested mappings.
+    """Every tensor of a `.safetensors` or `torch.save` file by its dotted name through nested
+    mappings.
 
     A pickle may hold tensors, plain values and an `argparse.Namespace`; CheckpointError for any
     other object, whose code would run, and for a broken file.
@@ -36,7 +37,8 @@ def read_tensors(path: Path, content: bytes) -> dict[str, Tensor]:
             document = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except (UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, IndexError) as error:
         raise CheckpointError(
-            f"{path} is no checkpoint of tensors and plain values ({_reason(error)}): save its state"
+            f"{path} is no checkpoint of tensors and plain values ({_reason(error)}): save its "
+            "state"
             " dict alone, where you trust the file"
         ) from None
     return dict(_flatten(document, ""))
@@ -82,7 +84,10 @@ def choose_prefix(found: Iterable[str], path: Path, wanted: str | None = None) -
 def take(
     found: Mapping[str, Tensor], prefix: str, wanted: Mapping[str, Tensor], path: Path
 ) -> dict[str, Tensor]:
-    """`wanted`'s tensors out of a file; CheckpointError names those missing, misshapen or not finite."""
+    """`wanted`'s tensors out of a file.
+
+    CheckpointError names those missing, misshapen or not finite.
+    """
     state, wrong = dict(wanted), []
     for name, ours in wanted.items():
         theirs = found.get(prefix + name)

@@ -15,7 +15,9 @@ def dropout(x: Tensor, p: float) -> Tensor:
 
 
 class Head(nn.Sequential):
-    """phi (B, C, h, w) or flat (B, C * h * w) -> logits (B, classes): flatten, 512 hidden units, ReLU, classes.
+    """phi (B, C, h, w) or flat (B, C * h * w) -> logits (B, classes).
+
+    Flatten, 512 hidden units, ReLU, classes.
 
     In training mode the first layer does not see a share `p` of the features (`dropout`).
     """

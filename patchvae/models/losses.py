@@ -72,10 +72,10 @@ def pixel_weights(x: Tensor) -> Tensor:
 class Reconstruction:
     """The reconstruction error that a VAE is trained with: L2 (Eq. 2) or, `weighted`, L_w (3.4).
 
-    The fields are the protocol's section `reconstruction` (readings A3, A6, A7). `matched` gives L_w
-    the value of L2 in every batch and the direction of its own gradient: else a smaller error
+    The fields are the protocol's section `reconstruction` (readings A3, A6, A7). `matched` gives
+    L_w the value of L2 in every batch and the direction of its own gradient: else a smaller error
     raises the effective weight of the KL, and rows with L_w differ in two things. Where several
-    processes share a batch, `mean` takes theirs of each value.
+    processes share a batch, `mean` gives the means of their values.
     """
 
     weighted: bool = False
@@ -92,7 +92,10 @@ class Reconstruction:
         return self._scaled(weighted_squared_error(x_hat, x, self._weights(x)), x_hat, x)
 
     def of_features(self, f_hat: Tensor, f: Tensor, x: Tensor) -> Tensor:
-        """Of feature maps (B, C, H / 8, W / 8) of x_hat and x, weighted by the patches of x; scalar."""
+        """Of feature maps (B, C, H / 8, W / 8) of x_hat and x, weighted by the patches of x.
+
+        Scalar.
+        """
         if not self.weighted:
             return self._scaled(squared_error(f_hat, f), f_hat, f)
         weights = self._weights(x).mean(1, keepdim=True)
@@ -126,7 +129,10 @@ def bernoulli_log_probs(logits: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def bernoulli_kl(logits: Tensor, prior: float) -> Tensor:
-    """KL(Bern(sigmoid(logits)) || Bern(prior)) of Eq. 9 and 11, summed over parts and locations: scalar."""
+    """KL(Bern(sigmoid(logits)) || Bern(prior)) of Eq.
+
+    9 and 11, summed over parts and locations: scalar.
+    """
     log_p, log_q = bernoulli_log_probs(logits)
     p = torch.sigmoid(logits)
     kl = p * (log_p - math.log(prior)) + (1 - p) * (log_q - math.log1p(-prior))

@@ -1,4 +1,7 @@
-"""PatchVAE (paper, sections 3.2 and 3.3): N parts, each with a visibility map and one appearance."""
+"""PatchVAE (paper, sections 3.2 and 3.3).
+
+N parts, each with a visibility map and one appearance.
+"""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -18,7 +21,7 @@ from patchvae.numerics.precision import widen
 
 @dataclass(frozen=True)
 class Prior:
-    """Bern(`visibility`) and N(0, I), and the weights of the KLs to them; defaults are the protocol's."""
+    """Bern(`visibility`) and N(0, I), the weights of the KLs to them; defaults of the protocol."""
 
     visibility: float
     beta_vis: float = 0.6

@@ -34,5 +34,8 @@ def relaxed_bernoulli(logits: Tensor, temperature: float | Tensor) -> Tensor:
 
 
 def visibility_mean(logits: Tensor, hard: bool) -> Tensor:
-    """What replaces a visibility sample in eval mode: P(z = 1), or the indicator of P(z = 1) > 1/2."""
+    """What replaces a visibility sample in eval mode.
+
+    P(z = 1), or the indicator of P(z = 1) > 1/2.
+    """
     return (logits > 0).to(logits.dtype) if hard else torch.sigmoid(logits)

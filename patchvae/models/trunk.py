@@ -1,7 +1,7 @@
 """The shared backbone phi(x): torchvision's resnet18, truncated (paper, section 6.3 and Table 10).
 
-Written out here because importing torchvision costs each job three seconds; a test holds weights,
-names and outputs equal to torchvision's.
+Written out here (docs/architecture.md says why); a test holds weights, names and outputs equal to
+torchvision's.
 """
 
 from collections.abc import Iterable

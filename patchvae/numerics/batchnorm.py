@@ -54,7 +54,7 @@ def _maps(x: Tensor) -> Tensor:
 
 
 def synchronise(module: nn.Module) -> None:
-    """Replace each batch normalisation inside by one of the whole batch, where there are several ranks."""
+    """Where there are several ranks, replace each batch normalisation by one of the whole batch."""
     if ranks() == 1:
         return
     for outer in list(module.modules()):
@@ -73,7 +73,8 @@ def calibrate(network: nn.Module, batches: Callable[[], Iterable[Tensor]]) -> No
 
     No weight changes. Layers are taken in the order in which the network lists and runs them, each
     with those before it calibrated, so that in eval mode what a layer normalises has mean 0 and
-    variance 1 over the images exactly: one pass a layer, only as deep as that layer. Sums in float64.
+    variance 1 over the images exactly: one pass a layer, only as deep as that layer. Sums in
+    float64.
     """
     was_training = network.training
     network.eval()

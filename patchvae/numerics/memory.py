@@ -9,9 +9,9 @@ KEPT = 1 << 30  # bytes
 def keep_freed_memory() -> None:
     """Have what tensors free reused instead of given back to the system, up to 1 GiB.
 
-    By default glibc returns large blocks at once, and getting them anew costs a page fault for every
-    4 KiB: a tenth of a step of pretraining (docs/cost.md). Numbers do not change. Other C libraries are
-    left as they are.
+    By default glibc returns large blocks at once, and getting them anew costs a page fault for
+    every 4 KiB: a tenth of a step of pretraining (docs/cost.md). Numbers do not change. Other C
+    libraries are left as they are.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

@@ -1,9 +1,8 @@
 """Adam and SGD over one group of parameters, by torch's own fused kernels.
 
-The same arithmetic as `torch.optim.Adam(fused=True)` and `torch.optim.SGD(fused=True)`, bit for bit (a
-test holds them equal), without their start-up: building one of those imports torch's compiler, 1.2 s
-in every one of a study's jobs. All state lies in tensors on the device, so a step can be captured in a
-CUDA graph.
+The same arithmetic as `torch.optim.Adam(fused=True)` and `torch.optim.SGD(fused=True)`, bit for bit
+(a test holds them equal), without their start-up (docs/architecture.md). All state lies in tensors
+on the device, so a step can be captured in a CUDA graph.
 """
 
 from collections.abc import Sequence

@@ -1,11 +1,11 @@
 """Several processes for one training, one a GPU, started by torchrun (docs/cluster.md).
 
-Every process (rank) has an equal share of each batch and the same weights. DistributedDataParallel does
-not fit: it averages what `backward()` leaves in every parameter, while a phase here takes the gradients
-of its own parameters alone, several times a step. So gradients are averaged explicitly, in one
-all_reduce a phase. Noise is drawn for the whole batch on every rank and cut; batch statistics are the
-whole batch's (`nn/batchnorm.py`). What one process computes, several compute up to rounding. With one
-process every function here returns what it is given.
+Every process (rank) has an equal share of each batch and the same weights. DistributedDataParallel
+does not fit: it averages what `backward()` leaves in every parameter, while a phase here takes the
+gradients of its own parameters alone, several times a step. So gradients are averaged explicitly,
+in one all_reduce a phase. Noise is drawn for the whole batch on every rank and cut; batch
+statistics are the whole batch's (`numerics/batchnorm.py`). What one process computes, several
+compute up to rounding. With one process every function here returns what it is given.
 """
 
 import os
@@ -26,8 +26,8 @@ from patchvae.runtime.machine import pick_device
 def joined(device: str) -> Iterator[None]:
     """Within the block the ranks talk to each other, by nccl on GPUs and gloo on CPUs.
 
-    ConfigError on a rank that has no GPU of its own, SuiteError when another rank is gone. After an error the process
-    ends without taking leave: torchrun then ends the others.
+    ConfigError on a rank that has no GPU of its own, SuiteError when another rank is gone. After an
+    error the process ends without taking leave: torchrun then ends the others.
     """
     if ranks() == 1:
         yield
@@ -37,7 +37,8 @@ def joined(device: str) -> Iterator[None]:
         local = int(os.environ["LOCAL_RANK"])
         if local >= torch.cuda.device_count():
             raise ConfigError(
-                f"{ranks()} processes need as many GPUs, but PyTorch sees {torch.cuda.device_count()}:"
+                f"{ranks()} processes need as many GPUs, but PyTorch sees "
+                f"{torch.cuda.device_count()}:"
                 " lower gpus_per_run in the study, or --gpus"
             )
         torch.cuda.set_device(local)
@@ -48,7 +49,8 @@ def joined(device: str) -> Iterator[None]:
     except RuntimeError as error:
         if isinstance(error, dist.DistError) or "gloo" in str(error):
             raise SuiteError(
-                f"process {rank()} of the training lost another one, which says why: run the same command"
+                f"process {rank()} of the training lost another one, which says why: run the "
+                "same command"
                 " again to continue from the last state"
             ) from error
         raise
@@ -56,10 +58,14 @@ def joined(device: str) -> Iterator[None]:
 
 
 def check_batch(B: int) -> None:
-    """ConfigError unless the batch divides among the ranks; only then a mean of means is the mean."""
+    """ConfigError unless the batch divides among the ranks.
+
+    Only then a mean of means is the mean.
+    """
     if B % ranks():
         raise ConfigError(
-            f"a batch of {B} does not divide among {ranks()} processes: choose gpus_per_run so that it does"
+            f"a batch of {B} does not divide among {ranks()} processes: choose gpus_per_run so "
+            "that it does"
         )
 
 
@@ -119,7 +125,10 @@ def wait() -> None:
 
 
 class _Gather(torch.autograd.Function):
-    """All ranks' tensors (R, ...); backwards the sum of what every rank's loss says of this one's."""
+    """All ranks' tensors (R, ...).
+
+    Backwards the sum of what every rank's loss says of this one's.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:

@@ -1,4 +1,7 @@
-"""How numbers are computed, the same for training and probing: precision, determinism, CUDA graphs."""
+"""How numbers are computed, the same for training and probing.
+
+Precision, determinism, CUDA graphs.
+"""
 
 import os
 from collections.abc import Callable
@@ -19,9 +22,10 @@ WARM_UP = 3  # steps launched one by one before a capture: libraries choose kern
 def set_numerics(precision: str, deterministic: bool) -> None:
     """Choose the arithmetic of this process, before its first tensor on a GPU.
 
-    `fp32` is IEEE single precision, which cuDNN's convolutions are not by PyTorch's default; `tf32` rounds the
-    factors of products to 10 bits; `bf16` is IEEE single outside `autocast`. With `deterministic`
-    PyTorch uses no kernel whose sums depend on timing, or raises; a CPU uses none anyway.
+    `fp32` is IEEE single precision, which cuDNN's convolutions are not by PyTorch's default; `tf32`
+    rounds the factors of products to 10 bits; `bf16` is IEEE single outside `autocast`. With
+    `deterministic` PyTorch uses no kernel whose sums depend on timing, or raises; a CPU uses none
+    anyway.
     """
     tf32 = precision == "tf32"
     torch.backends.cuda.matmul.allow_tf32 = tf32
@@ -53,7 +57,10 @@ def finish(device: torch.device) -> None:
 
 
 def cuda_graph(step: Step, inputs: tuple[Tensor, ...]) -> tuple[Replay, Any]:
-    """Record what `step` launches, which runs nothing; returns the replay and where its outputs lie."""
+    """Record what `step` launches, which runs nothing.
+
+    Returns the replay and where its outputs lie.
+    """
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         outputs = step(*inputs)
@@ -63,10 +70,10 @@ def cuda_graph(step: Step, inputs: tuple[Tensor, ...]) -> tuple[Replay, Any]:
 class Captured:
     """A step recorded once and replayed: one launch instead of some hundred.
 
-    All calls have inputs of the same shapes. The first `WARM_UP` run as they are, so they are steps like
-    any other; then the step is captured on inputs that stay in place. What the step reads besides its
-    inputs must be in tensors that are changed in place: weights, moments, temperature, random state.
-    Where capture fails, a line says so and every step is launched as before.
+    All calls have inputs of the same shapes. The first `WARM_UP` run as they are, so they are steps
+    like any other; then the step is captured on inputs that stay in place. What the step reads
+    besides its inputs must be in tensors that are changed in place: weights, moments, temperature,
+    random state. Where capture fails, a line says so and every step is launched as before.
     """
 
     def __init__(

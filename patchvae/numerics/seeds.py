@@ -1,4 +1,7 @@
-"""Seeds of the random streams: every one is a function of the run's seed and of what it is drawn for."""
+"""Seeds of the random streams.
+
+Every one is a function of the run's seed and of what it is drawn for.
+"""
 
 import numpy as np
 

@@ -38,7 +38,10 @@ class CellKey(NamedTuple):
 
     @property
     def measure(self) -> str:
-        """`conv5` of the column `cifar100-conv5`, `top1` of `imagenet-top1`; datasets have no dashes."""
+        """`conv5` of the column `cifar100-conv5`, `top1` of `imagenet-top1`.
+
+        Datasets have no dashes.
+        """
         return self.column.partition("-")[2]
 
     @classmethod

@@ -1,13 +1,14 @@
-"""The readings, A1 and on: what the text leaves open, our choice, and the numbers that depend on it."""
+"""The readings, A1 and on: what the text leaves open, our choice, and what depends on it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
-from patchvae.paper.published import CellKey
 from patchvae.study.config import Scalar, read_yaml
+from patchvae.study.registry import ARCHITECTURES
+from patchvae.study.runs import PretrainConfig, ProbeConfig
 
 ORIGINS = ("paper", "release", "ours")
 
@@ -16,8 +17,9 @@ ORIGINS = ("paper", "release", "ours")
 class Reading:
     """One reading; `origin` says who settles it: the paper, the authors' release, or we.
 
-    `alternatives` are other readings by name, each as protocol keys with their values; where there are
-    none, `why` says why not.
+    `alternatives` are other readings by name, each as protocol keys with their values; where there
+    are none, `why` says why not. `when` is what a configuration holds besides one of `keys` if its
+    accuracy depends on the reading; None where no accuracy does.
     """
 
     id: str
@@ -28,11 +30,13 @@ class Reading:
     keys: tuple[str, ...]
     alternatives: Mapping[str, Mapping[str, Scalar]]
     why: str | None
-    cells: tuple[str, ...]
+    when: Mapping[str, Scalar] | None
 
-    def concerns(self, key: CellKey) -> bool:
-        """Whether the number at `key` depends on this reading."""
-        return any(all(map(fnmatchcase, key, pattern.split("/"))) for pattern in self.cells)
+    def concerns(self, held: Mapping[str, Any]) -> bool:
+        """Whether an accuracy that depends on these keys, with their values, depends on this."""
+        if self.when is None or (self.keys and not held.keys() & set(self.keys)):
+            return False
+        return all(held.get(key) == value for key, value in self.when.items())
 
 
 @cache
@@ -49,15 +53,47 @@ def readings() -> dict[str, Reading]:
             keys=tuple(raw["keys"]),
             alternatives=raw.get("alternatives", {}),
             why=raw.get("why"),
-            cells=tuple(raw["cells"]),
+            when=None if raw.get("when") == "never" else raw.get("when", {}),
         )
         for name, raw in document.items()
     }
 
 
-def readings_of(key: CellKey, origin: str | None = None) -> list[str]:
-    """Ids of the readings that the number at `key` depends on; only those of one origin if given.
+def readings_of(config: ProbeConfig, origin: str | None = None) -> list[str]:
+    """Ids of the readings that a probe's accuracy depends on; only those of one origin if given."""
+    held = keys_behind(config)
+    return [r.id for r in readings().values() if r.concerns(held) and origin in (None, r.origin)]
 
-    Rows and datasets that the paper does not have match by the same patterns.
+
+def keys_behind(config: ProbeConfig) -> dict[str, Any]:
+    """The protocol's keys that a probe's accuracy depends on, with their values.
+
+    `data.unlabelled`, which is none of them, says whether images without labels served too.
     """
-    return [r.id for r in readings().values() if r.concerns(key) and origin in (None, r.origin)]
+    found = _keys_of_run(config.encoder) | _named("probe", asdict(config.probe))
+    if config.frozen is None:  # every stage learns, and its batch norm has each batch's statistics
+        found.pop("probe.frozen_bn", None)
+        found.pop("model.random_statistics", None)
+    return found
+
+
+def _keys_of_run(config: PretrainConfig) -> dict[str, Any]:
+    architecture = ARCHITECTURES[config.architecture]
+    shaping = (*architecture.keys, *(key for _, key in architecture.variant))
+    full = [key if "." in key else f"model.{key}" for key in shaping]
+    found: dict[str, Any] = {key: config.model[key.partition(".")[2]] for key in full}
+    if not architecture.named:
+        found[architecture.inputs] = config.data.inputs
+    if config.pretrain is not None:
+        found |= _named("pretrain", asdict(config.pretrain))
+        found["data.unlabelled"] = config.data.unlabelled
+    return (
+        found
+        | _named("reconstruction", config.reconstruction)
+        | _named("init", config.init)
+        | _named("adversarial", config.adversarial or {})
+    )
+
+
+def _named(section: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{section}.{name}": value for name, value in values.items()}

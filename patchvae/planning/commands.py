@@ -9,7 +9,9 @@ import click
 @click.command()
 @click.argument("number")
 def explain(number: str) -> None:
-    """Explain NUMBER: [<study>/]<table>/<row>/<column>, a results path, or a place as in table4:2:2."""
+    """Explain NUMBER: [<study>/]<table>/<row>/<column>, a results path, or a place as in
+    table4:2:2.
+    """
     from rich.console import Console
 
     from patchvae.planning.explain import explain as explanation
@@ -41,7 +43,10 @@ def status(table: str | None, study: str) -> None:
 def forecast(
     targets: tuple[str, ...], gpu: str, gpus: int | None, runs_per_gpu: int, budget: float | None
 ) -> None:
-    """Forecast what is left of TARGETS (studies, tables, cells, runs): jobs, hours, wall time, disk."""
+    """Forecast what is left of TARGETS (studies, tables, cells, runs).
+
+    Jobs, hours, wall time, disk.
+    """
     import os
 
     from rich.console import Console

@@ -1,4 +1,7 @@
-"""Everything about one number: the paper's value, the configuration and who chose it, jobs, verdict."""
+"""Everything about one number.
+
+The paper's value, the configuration and who chose it, jobs, verdict.
+"""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -46,7 +49,8 @@ class Explanation:
 
 
 def explain(text: str) -> Explanation:
-    """Explain a cell, a run or a probe by its path or name, or a published number by its printed place.
+    """Explain a cell, a run or a probe by its path or name, or a published number by its printed
+    place.
 
     ConfigError when `text` names nothing that exists.
     """
@@ -74,7 +78,7 @@ def _cell(cell: Cell) -> Explanation:
         title=f"{cell.study}/{cell.key}",
         facts=facts,
         choices=tuple(choices(config, row)),
-        readings=tuple(readings()[name] for name in readings_of(key)),
+        readings=tuple(readings()[name] for name in readings_of(config)),
         jobs=tuple((other, states.of(other)) for other in with_needs([job])),
         files=(cell.path, *_folders(job), _table(cell)),
         commands=_commands(job),
@@ -182,7 +186,10 @@ def _commands(job: Job) -> tuple[str, ...]:
 
 
 def choices(config: PretrainConfig | ProbeConfig, named_by: str) -> list[Choice]:
-    """Every value behind a job in the protocol's order; `named_by` chose what the study does not."""
+    """Every value behind a job in the protocol's order.
+
+    `named_by` chose what the study does not.
+    """
     encoder = config.encoder if isinstance(config, ProbeConfig) else config
     study = load_study(encoder.run.study)
     found = _data_choices(encoder, study)

@@ -1,4 +1,7 @@
-"""What is left to compute: jobs, device hours, wall time and disk, with the spread of what they rest on."""
+"""What is left to compute.
+
+Jobs, device hours, wall time and disk, with the spread of what they rest on.
+"""
 
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
@@ -55,7 +58,8 @@ class Check:
 
 @dataclass(frozen=True)
 class Forecast:
-    """The remaining jobs in an order that respects their needs, and an estimate for each where known.
+    """The remaining jobs in an order that respects their needs, and an estimate for each where
+    known.
 
     An estimate is that of a training alone on its device; `runs_per_gpu` of them may share one.
     """
@@ -72,12 +76,18 @@ class Forecast:
 
     @property
     def gain(self) -> float:
-        """Total rate of the trainings that share a device, one alone being 1: never more than was measured."""
+        """Total rate of the trainings that share a device, one alone being 1.
+
+        Never more than was measured.
+        """
         return self.device.gain(self.runs_per_gpu) or 1.0
 
     @cached_property
     def unknown(self) -> list[Job]:
-        """Remaining jobs without an estimate: with a training among them there are no hours to give."""
+        """Remaining jobs without an estimate.
+
+        With a training among them there are no hours to give.
+        """
         return [job for job in self.remaining if job not in self.estimates]
 
     @property
@@ -155,7 +165,8 @@ def groups_of(job: Job) -> tuple[Group, Group]:
 class Recorded:
     """What trainings of the present configuration took on a device, also with older code.
 
-    One that shared its device counts as what it would have taken alone, where the gain was measured.
+    One that shared its device counts as what it would have taken alone, where the gain was
+    measured.
     """
 
     def __init__(self, states: States, jobs: Iterable[Job], chosen: Device) -> None:
@@ -254,7 +265,10 @@ def makespan(
 
 
 def disk_bytes(job: Job) -> int:
-    """Bytes that a job leaves: images, weights, or predictions (two bytes and two bits a test image)."""
+    """Bytes that a job leaves.
+
+    Images, weights, or predictions (two bytes and two bits a test image).
+    """
     if job.kind == PREPARE:
         facts = DATASETS[job.name]
         return 3 * facts.size**2 * (facts.train + facts.unlabelled + facts.test)

@@ -53,7 +53,8 @@ def _sharing(result: Forecast) -> str:
     together = f"{result.runs_per_gpu} trainings at a time on a GPU"
     if result.device.gain(result.runs_per_gpu) is None:
         return (
-            f"{together}: never measured on '{result.device.name}', so counted as no faster than one after the"
+            f"{together}: never measured on '{result.device.name}', so counted as no faster than "
+            "one after the"
             f" other; measure it with benchmarks/throughput.py --packing 1 {result.runs_per_gpu}"
         )
     return f"{together}: {result.gain:.2f} times the rate of one, measured"

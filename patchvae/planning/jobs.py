@@ -1,4 +1,7 @@
-"""The jobs behind a target: what the workflow runs, in which order, and how to ask for one by hand."""
+"""The jobs behind a target.
+
+What the workflow runs, in which order, and how to ask for one by hand.
+"""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -72,7 +75,8 @@ def cell_job(cell: Cell) -> Job:
 def table_job(study: str, name: str) -> Job:
     """A table with its cells before it."""
     cells = () if name in ARCHITECTURE_TABLES else load_table(study, name).cells()
-    target, log = paths.table(study, name, "tex"), paths.LOGS / study / f"{name}.log"
+    target = paths.table(study, name, "tex")
+    log = paths.output(str(paths.LOGS), study, f"{name}.log")
     return Job(TABLE, f"{study}/{name}", target, log, tuple(cell_job(cell) for cell in cells))
 
 
@@ -96,8 +100,8 @@ def _walk(job: Job) -> Iterator[Job]:
 def jobs_for(target: str) -> list[Job]:
     """The jobs that make a target, without those before them.
 
-    A target is a study with its tables, figures and page (or the rule named after it), a table, a cell,
-    a run or a probe, by its path or by its name. ConfigError when it is none of these.
+    A target is a study with its tables, figures and page (or the rule named after it), a table, a
+    cell, a run or a probe, by its path or by its name. ConfigError when it is none of these.
     """
     study = "paper" if target == "all" else target.replace("_", "-")
     if study in study_names():
@@ -115,7 +119,8 @@ def jobs_for(target: str) -> list[Job]:
             return [table_job(*parse_target(target))]
         except ConfigError:
             raise ConfigError(
-                f"'{target}' is no target: name a study, tables/[<study>/]<table>.tex, a cell or a run"
+                f"'{target}' is no target: name a study, tables/[<study>/]<table>.tex, a cell or "
+                "a run"
                 f" ({error})"
             ) from None
 

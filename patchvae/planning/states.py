@@ -1,4 +1,7 @@
-"""The state of a job on disk, by the digests inside its files; a file's existence or time proves nothing."""
+"""The state of a job on disk, by the digests inside its files.
+
+A file's existence or time proves nothing.
+"""
 
 import time
 from collections.abc import Mapping
@@ -27,7 +30,9 @@ WORDS = (DONE, RUNNING, STOPPED, FAILED, STALE, PENDING)
 
 @dataclass(frozen=True)
 class State:
-    """A word, why, the seconds that a finished job took, and how much of a stopped one is done (0 to 1)."""
+    """A word, why, the seconds that a finished job took, and how much of a stopped one is done (0
+    to 1).
+    """
 
     word: str
     detail: str = ""
@@ -130,7 +135,10 @@ class States:
         return State(STOPPED, detail, progress=step / total)
 
     def _document(self, job: Job) -> State:
-        """A table or page carries no digest: it is done when it exists and all before it is done."""
+        """A table or page carries no digest.
+
+        It is done when it exists and all before it is done.
+        """
         if not job.target.exists():
             return State(PENDING)
         if any(self.of(before).word != DONE for before in job.needs):

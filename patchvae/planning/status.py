@@ -1,4 +1,7 @@
-"""How far a study is: every cell and job with its state, and what an edit would cost or has cost."""
+"""How far a study is.
+
+Every cell and job with its state, and what an edit would cost or has cost.
+"""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -56,7 +59,10 @@ class Status:
 
 
 def status(study: str, table: str | None = None) -> Status:
-    """The status of a study, or of one of its tables; every result is read and its digests checked."""
+    """The status of a study, or of one of its tables.
+
+    Every result is read and its digests checked.
+    """
     states = States()
     roots = [cell_job(cell) for cell in study_cells(study, table)]
     jobs = with_needs(roots)
@@ -121,7 +127,8 @@ def cost_lines(result: Status) -> list[str]:
     if runs or probes:
         lines.append(
             f"At stake: an edit of a key of any section but `probe` costs up to"
-            f" {run_hours + probe_hours:.2f} h ({runs} pretrainings and the {probes} probes on them),"
+            f" {run_hours + probe_hours:.2f} h ({runs} pretrainings and the {probes} probes on "
+            "them),"
             f" one of a `probe` key up to {probe_hours:.2f} h."
         )
     if result.unused:

@@ -1,4 +1,7 @@
-"""What devices do, as measured: images a second, the seconds around a job's work, bytes that it leaves."""
+"""What devices do, as measured.
+
+Images a second, the seconds around a job's work, bytes that it leaves.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,11 +15,12 @@ from patchvae.study.registry import lookup
 from patchvae.study.runs import NeighbourSettings, PretrainConfig, ProbeConfig
 
 CACHE_BYTES = 64 << 30  # as in patchvae.training.features, which is slow to import
-# distances in the time in which the classifier judges an image: one product of D features in float64,
-# which takes twice as long as in float32, to 512 (protocol's probe.hidden) in float32
+# distances in the time in which the classifier judges an image: one product of D features in
+# float64, which takes twice as long as in float32, to 512 (protocol's probe.hidden) in float32
 PAIRS = 256
 SLOW, TYPICAL, FAST = range(3)
-# channels and stride of what a frozen stage hands on (the trunk's layers are the same in both sizes)
+# channels and stride of what a frozen stage hands on (the trunk's layers are the same in both
+# sizes)
 OUTPUTS = {"conv1": (64, 4), "conv3": (64, 4), "conv5": (128, 8)}
 
 Rates = Mapping[int, Mapping[str, tuple[float, float, float]]]
@@ -25,10 +29,11 @@ Seconds = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Device:
-    """One device; `match` is how results name it, `measured` is false for rates computed from others.
+    """One device and its rates: the slowest, the median and the fastest of `n` timings.
 
-    Rates are the slowest, the median and the fastest of `n` timings, in images a second, by image size
-    and then by model (`pretrain`) or by the last frozen stage, `scratch` where there is none.
+    In images a second, by image size and then by model (`pretrain`) or by the last frozen stage,
+    `scratch` where there is none. `match` is how results name the device; `measured` is false for
+    rates that were computed from others.
     """
 
     name: str
@@ -49,11 +54,17 @@ class Device:
     )  # runs at once -> their total rate, one = 1
 
     def gain(self, runs: int) -> float | None:
-        """What so many trainings side by side get done, one alone being 1; None where not measured."""
+        """What so many trainings side by side get done, one alone being 1.
+
+        None where not measured.
+        """
         return 1.0 if runs == 1 else self.packing.get(runs)
 
     def seconds(self, config: PretrainConfig | ProbeConfig) -> Seconds | None:
-        """Fastest, typical and slowest seconds by the job's own clock; None where no rate is known."""
+        """Fastest, typical and slowest seconds by the job's own clock.
+
+        None where no rate is known.
+        """
         if not self.n:
             return None
         work = self._probe if isinstance(config, ProbeConfig) else self._pretrain
@@ -93,7 +104,7 @@ class Device:
 
 
 def cached(config: ProbeConfig) -> bool:
-    """Whether the probe keeps the frozen stages' output of all training images (patchvae.training.features)."""
+    """Whether the probe keeps what the frozen stages make of all training images (`features`)."""
     if config.frozen is None:
         return False
     channels, stride = OUTPUTS[config.frozen]

@@ -1,7 +1,8 @@
 """The paper checked against itself and against our modules, without any training.
 
-Four questions: do our modules have the published parameter counts; which claims hold as printed; how far apart are published numbers that should agree; which published differences are larger
-than that.
+Four questions: do our modules have the published parameter counts; which claims hold as printed;
+how far apart are published numbers that should agree; which published differences are larger than
+that.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -81,7 +82,7 @@ class Twins:
 
 @dataclass(frozen=True)
 class Difference:
-    """A published difference that a claim rests on, beside the noise it has to exceed, in points."""
+    """A published difference that a claim rests on, and the noise it has to exceed, in points."""
 
     part: str
     check: Check
@@ -304,7 +305,9 @@ def _show_noise(result: Audit, console: "Console") -> None:
     distinct = result.distinct_differences
     floor, noise = (sum(getattr(d, n) for d in distinct) for n in ("below_floor", "below_noise"))
     console.print(
-        f"Of {len(distinct)} differences that the claims rest on, {floor} are within that spread and "
-        f"{noise} within test-set noise.\nDefault {result.verdict_on_beta_vis} that have the default "
+        f"Of {len(distinct)} differences that the claims rest on, {floor} are within that spread "
+        "and "
+        f"{noise} within test-set noise.\nDefault {result.verdict_on_beta_vis} that have the "
+        "default "
         "(distance in standard errors over both datasets)."
     )

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patchvae.analysis.compare import COLUMNS, Comparison, record
+from patchvae.analysis.frame import accuracies
 from patchvae.paper.readings import Reading, readings
 from patchvae.report.claim_views import CONTRAST, PART, contrast_records, part_record
 from patchvae.report.claim_views import show as show_claims
 from patchvae.report.templating import environment
-from patchvae.runtime.results import write_text
+from patchvae.runtime.results import write_bytes, write_text
 from patchvae.study import paths
 
 if TYPE_CHECKING:
@@ -36,12 +37,23 @@ STYLES = {
 
 
 def write(comparison: Comparison, root: Path = Path()) -> list[Path]:
-    """Write `results/<study>/comparison.{csv,md,html}` under `root`; the same bytes for the same cells."""
+    """Write `results/<study>/comparison.{csv,md,html}` and `accuracies.{csv,parquet}` under `root`.
+
+    The same bytes for the same cells.
+    """
     folder = root / paths.RESULTS / comparison.study
     texts = (as_csv(comparison), as_markdown(comparison), as_html(comparison))
     written = [folder / f"comparison.{suffix}" for suffix in FORMATS]
     for path, text in zip(written, texts, strict=True):
         write_text(path, text)
+    frame = accuracies(comparison.documents)
+    tidy = {
+        "csv": frame.to_csv(index=False, lineterminator="\n").encode(),
+        "parquet": frame.to_parquet(index=False),
+    }
+    for suffix, content in tidy.items():
+        written.append(folder / f"accuracies.{suffix}")
+        write_bytes(written[-1], content)
     return written
 
 

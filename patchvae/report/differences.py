@@ -1,4 +1,7 @@
-"""docs/differences.md: the release against the paper and our own choices, with the protocol's values."""
+"""docs/differences.md.
+
+The release against the paper and our own choices, with the protocol's values.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,23 +13,26 @@ from patchvae.study.config import protocol, read_yaml, show
 
 INTRODUCTION = """# Differences
 
-Two lists: where the authors' public release departs from the paper and a number can feel it, and what we do that the
-paper does not say. Each item has the place in the paper and the [readings](readings.md), what is done, the protocol
-keys that switch it with their values as printed and, where the release has another, as released, and the tests that
-hold it. `protocol: as-released` in a study takes all the release's values at once ([protocol.md](protocol.md)). This
+Two lists: where the authors' public release departs from the paper and a number can feel it, and
+what we do that the paper does not say. Each item has the place in the paper and the
+[readings](readings.md), what is done, the protocol keys that switch it with their values as
+printed and, where the release has another, as released, and the tests that hold it. `protocol:
+as-released` in a study takes all the release's values at once ([protocol.md](protocol.md)). This
 page is made by `patchvae differences > docs/differences.md`.
 
 ## The authors' release against the paper
 
-What the release does is our description of its public code (PyTorch, 2020), which we read and ran; nothing of it is
-used here. It reaches the paper's 15 parameter counts, as do we
+What the release does is our description of its public code (PyTorch, 2020), which we read and
+ran; nothing of it is used here. It reaches the paper's 15 parameter counts, as do we
 (`tests/models/test_models.py::test_all_fifteen_published_parameter_counts_are_equalled`).
 """
 
 
 @dataclass(frozen=True)
 class Item:
-    """One difference: what the release `does` (if it is about the release) and ours, keys or `why` none."""
+    """One difference: what the release `does` (if it is about the release) and ours, keys or `why`
+    none.
+    """
 
     what: str
     where: str

@@ -9,7 +9,8 @@ from patchvae.data.parts import VOCABULARY
 from patchvae.report.sheets import Rows, Sheet
 
 NOTE = (
-    "Average precision in percent of the latent part matched to each true part over the cells of the"
+    "Average precision in percent of the latent part matched to each true part over the cells of "
+    "the"
     " test images, and the mean that the same maps reach with the places of other images (chance);"
     " means over seeds. 0 epochs: untrained."
 )

@@ -21,7 +21,9 @@ PREAMBLE = r"""\documentclass{article}
 
 
 def write_document(study: str) -> Path:
-    """`tables/[<study>/]tables.pdf` from the tables' .tex files, the same bytes for the same tables."""
+    """`tables/[<study>/]tables.pdf` from the tables' .tex files, the same bytes for the same
+    tables.
+    """
     if shutil.which("pdflatex") is None:
         raise ConfigError("pdflatex is not installed: install texlive-latex-recommended")
     texts = [_page(study, name) for name in table_names(study)]

@@ -160,7 +160,9 @@ def detail(cell: Cell, row: Row) -> dict[str, Any]:
     facts = {
         "Cell": f"{cell.study}/{cell.key}",
         "Model": f"{cell.row.model}, {probes[0].run.variant}",
-        "Dataset, probe": f"{DATASETS[cell.dataset].title}, {probes[0].name} ({cell.column.metric})",
+        "Dataset, probe": (
+            f"{DATASETS[cell.dataset].title}, {probes[0].name} ({cell.column.metric})"
+        ),
         "Result": row.word,
     }
     if row.mean is not None and row.interval is not None:
@@ -216,7 +218,10 @@ def protocol_rows(study: Study) -> Iterator[dict[str, Any]]:
 
 
 def provenance(cells: Sequence[Cell]) -> dict[str, list[str]]:
-    """Who made the numbers: the different values over all runs and probes, with how many have each."""
+    """Who made the numbers.
+
+    The different values over all runs and probes, with how many have each.
+    """
     found: dict[str, dict[str, int]] = {}
     folders = {p.run.pretrain: "pretrain" for cell in cells for p in cell.probes()}
     folders |= {p.folder: "probe" for cell in cells for p in cell.probes()}

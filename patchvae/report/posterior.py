@@ -1,7 +1,8 @@
 """What is measured of a run's posteriors, and the table of it.
 
 A dimension is active when its posterior mean has a variance above 0.01 over images (Burda, Grosse
-and Salakhutdinov, 2016). A part is taken as visible in a cell where its probability exceeds one half.
+and Salakhutdinov, 2016). A part is taken as visible in a cell where its probability exceeds one
+half.
 """
 
 from collections.abc import Mapping, Sequence
@@ -70,7 +71,8 @@ class Posteriors:
 
 
 HEADINGS = (
-    "model", "KL", "active", "of", "KL vis.", "mean p", "visible", "below", "above", "switching", "of",
+    "model", "KL", "active", "of", "KL vis.", "mean p", "visible", "below", "above",
+    "switching", "of",
 )  # fmt: skip
 NOTE = (
     f"At most {IMAGES:,} test images, means over seeds. KL: nats an image, of z or of appearance."

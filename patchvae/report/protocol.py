@@ -1,21 +1,25 @@
-"""The protocol for people: each key with its value, who chose it and where the paper speaks of it."""
+"""The protocol for people.
+
+Each key with its value, who chose it and where the paper speaks of it.
+"""
 
 from patchvae.study.config import Entry, load_study, protocol, show
 from patchvae.study.registry import DATASETS
 
 INTRODUCTION = """# Protocol
 
-Every choice that a number depends on is one key of [`config/protocol.yaml`](../config/protocol.yaml);
-this page is made from it by `patchvae protocol --markdown > docs/protocol.md`. A study
-(`config/<study>.yaml`) overrides keys under `protocol`, for all of its datasets or for one.
+Every choice that a number depends on is one key of
+[`config/protocol.yaml`](../config/protocol.yaml); this page is made from it by `patchvae protocol
+--markdown > docs/protocol.md`. A study (`config/<study>.yaml`) overrides keys under `protocol`,
+for all of its datasets or for one.
 
 The source is *paper* (stated in the text), *release* (the authors' public code, where the text is
 silent) or *ours*. Readings are explained in [readings.md](readings.md).
 
-The values are the protocol `as-printed`, which a study follows unless it says otherwise. *As released* is what
-the authors' code does where it departs: `protocol: as-released` in a study takes all of these, and
-`protocol: {named: as-released, ...}` takes them with changes of its own. Either name is followed for every
-dataset of the study.
+The values are the protocol `as-printed`, which a study follows unless it says otherwise. *As
+released* is what the authors' code does where it departs: `protocol: as-released` in a study
+takes all of these, and `protocol: {named: as-released, ...}` takes them with changes of its own.
+Either name is followed for every dataset of the study.
 """
 
 HEADINGS = "| key | value | as released | source | where | what |"

@@ -1,14 +1,15 @@
 """A finished study in the repository: its numbers under published/ and the page that shows them.
 
-published/ repeats the layout of results/ and tables/ with what is small: cells, one line for each job
-(cost and provenance), loss terms by epoch, the posteriors' table. Checkpoints stay where they are. A page
-docs/results-<study>.md is prose with blocks
+published/ repeats the layout of results/ and tables/ with what is small: cells, one line for each
+job (cost and provenance), loss terms by epoch, the posteriors' table. Checkpoints stay where they
+are. A page docs/results-<study>.md is prose with blocks
 
     <!-- published: table1 -->
     ...
     <!-- end -->
 
-whose content is made from published/ alone, so that a test can hold it equal. `study_pages.py` makes it.
+whose content is made from published/ alone, so that a test can hold it equal. `study_pages.py`
+makes it.
 """
 
 import csv
@@ -36,7 +37,9 @@ MADE = (
 
 
 def publish(study: str) -> list[Path]:
-    """Copy what a study's tables rest on to published/ and fill its page; a new page has every block.
+    """Copy what a study's tables rest on to published/ and fill its page.
+
+    A new page has every block.
 
     CheckpointError names the first cell, run or table that is missing, altered or stale.
     """

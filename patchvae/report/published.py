@@ -127,7 +127,10 @@ def _sums(jobs: Sequence[Mapping[str, str]]) -> list[str]:
 
 
 def _provenance(jobs: Sequence[Mapping[str, str]]) -> str:
-    """When and with what all jobs ran: every value of every column that is the same for many jobs."""
+    """When and with what all jobs ran.
+
+    Every value of every column that is the same for many jobs.
+    """
     starts, ends = (sorted(job[name] for job in jobs) for name in ("started", "ended"))
     wall = datetime.fromisoformat(ends[-1]) - datetime.fromisoformat(starts[0])
     minutes = wall.total_seconds() / 60

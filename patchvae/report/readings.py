@@ -1,32 +1,42 @@
 """The readings for people: docs/readings.md and a table on a terminal."""
 
+from collections import Counter
+from functools import cache
 from typing import TYPE_CHECKING
 
-from patchvae.paper.published import accuracy
-from patchvae.paper.readings import Reading, readings
+from patchvae.paper.readings import Reading, readings, readings_of
 from patchvae.report.protocol import values_of
+from patchvae.study import paths
 from patchvae.study.config import protocol, show
+from patchvae.study.tables import study_cells
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 INTRODUCTION = """# Readings
 
-What the paper's text leaves open, prints two ways or contradicts, and how it is read here. This page is
-made by `patchvae readings --markdown > docs/readings.md` from
+What the paper's text leaves open, prints two ways or contradicts, and how it is read here. This
+page is made by `patchvae readings --markdown > docs/readings.md` from
 [`patchvae/paper/readings.yaml`](../patchvae/paper/readings.yaml).
 
-*Settled by* names who decides: *paper* (another place in it), *release* (the authors' public code), or
-*ours*. Tables and the comparison mark the numbers that depend on a reading that is ours. The keys are
-those of [protocol.md](protocol.md): a study that sets one reads the paper differently. *Alternatives* are
-other readings as the keys that a study sets for them; where there are none, the page says why. A test trains
-each of them and holds that it changes a number.
+*Settled by* names who decides: *paper* (another place in it), *release* (the authors' public
+code), or *ours*. Tables and the comparison mark the numbers that depend on a reading that is
+ours. The keys are those of [protocol.md](protocol.md): a study that sets one reads the paper
+differently. *Alternatives* are other readings as the keys that a study sets for them; where there
+are none, the page says why. A test trains each of them and holds that it changes a number.
 """
 
 
-def numbers_behind(reading: Reading) -> int:
-    """How many of the 128 published accuracies depend on a reading."""
-    return sum(reading.concerns(key) for key in accuracy())
+def numbers_behind(reading: Reading) -> Counter[str]:
+    """How many of the 128 published accuracies depend on a reading, by table."""
+    return Counter(table for table, found in _published() if reading.id in found)
+
+
+@cache
+def _published() -> list[tuple[str, list[str]]]:
+    """Table and readings of each published accuracy, as cells of the paper's study."""
+    cells = study_cells(paths.MAIN_STUDY)
+    return [(cell.table, readings_of(cell.probes()[0])) for cell in cells]
 
 
 def _keys(reading: Reading) -> str:
@@ -43,8 +53,8 @@ def _alternatives(reading: Reading) -> str:
 
 def _cells(reading: Reading) -> str:
     numbers = numbers_behind(reading)
-    patterns = ", ".join(f"`{pattern}`" for pattern in reading.cells)
-    return f"{numbers} of {len(accuracy())}" + (f" ({patterns})" if patterns else "")
+    tables = ", ".join(f"Table {t.removeprefix('table')}: {n}" for t, n in numbers.items())
+    return f"{numbers.total()} of {len(_published())}" + (f" ({tables})" if tables else "")
 
 
 def render_markdown() -> str:
@@ -72,6 +82,6 @@ def render_terminal(console: "Console") -> None:
 
     grid = Table("reading", "where", "read as", "settled by", "numbers", title="Readings")
     for reading in readings().values():
-        count = str(numbers_behind(reading))
+        count = str(numbers_behind(reading).total())
         grid.add_row(reading.id, reading.where, reading.reading, reading.origin, count)
     console.print(grid)

@@ -16,7 +16,8 @@ Rows = Sequence[Sequence[str]]
 class Sheet:
     """A figure's numbers: groups of rows for each dataset, below the same headings.
 
-    `caption` has the fields `{dataset}` and `{study}`; texts are LaTeX. `records` are the csv's rows.
+    `caption` has the fields `{dataset}` and `{study}`; texts are LaTeX. `records` are the csv's
+    rows.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Tables as LaTeX, Markdown, HTML and csv, from cells (Tables 1-5) or from modules (Tables 6-10)."""
+"""Tables as LaTeX, Markdown, HTML and csv, from cells (1-5) or from modules (6-10)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +8,6 @@ from typing import Any
 from patchvae.analysis.cells import read_cell, refuse_mixtures, sample_of, summarise
 from patchvae.analysis.paired import contrast
 from patchvae.errors import SuiteError
-from patchvae.paper.published import CellKey
 from patchvae.paper.readings import readings_of
 from patchvae.report.table_pages import accuracy_page, architecture_page
 from patchvae.report.templating import environment
@@ -58,7 +57,10 @@ def table_texts(
 
 
 def _documents(table: Table, partial: bool, root: Path) -> dict[str, dict[str, Any]]:
-    """The cells' contents by key; a partial table takes what its probes have, which are here only."""
+    """The cells' contents by key.
+
+    A partial table takes what its probes have, which are here only.
+    """
     found: dict[str, dict[str, Any]] = {}
     probes: list[ProbeConfig] | None = None if root == Path() else []
     for cell in table.cells():
@@ -173,7 +175,7 @@ def _note(table: Table, documents: dict[str, dict[str, Any]], bases: set[str]) -
 
 def _our_readings(cell: Cell) -> set[str]:
     """The readings behind a cell that are ours, not the paper's (docs/readings.md)."""
-    return set(readings_of(CellKey(cell.table, cell.row.key, cell.column_key), "ours"))
+    return set(readings_of(cell.probes()[0], "ours"))
 
 
 def _by_number(readings: set[str]) -> list[str]:

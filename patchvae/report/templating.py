@@ -7,7 +7,10 @@ if TYPE_CHECKING:
 
 
 def environment(**choices: Any) -> "jinja2.Environment":
-    """Templates in which an unknown name is an error and a block leaves no line; `choices` are jinja2's."""
+    """Templates in which an unknown name is an error and a block leaves no line.
+
+    `choices` are jinja2's.
+    """
     import jinja2
 
     return jinja2.Environment(

@@ -1,1 +1,4 @@
-"""What carries a job and never touches a digit: results, states, locks, failures, signals, devices."""
+"""What carries a job and never touches a digit.
+
+Results, states, locks, failures, signals, devices.
+"""

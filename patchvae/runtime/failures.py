@@ -43,7 +43,10 @@ def describe(error: Exception) -> tuple[str, int]:
 
 
 def _lacking(error: Exception) -> str:
-    """`GPU` or `main` when that memory ran out; all but torch's own GPU allocator raise RuntimeErrors."""
+    """`GPU` or `main` when that memory ran out.
+
+    All but torch's own GPU allocator raise RuntimeErrors.
+    """
     if type(error).__name__ == "OutOfMemoryError" or any(word in str(error) for word in GPU_FULL):
         return "GPU"
     return "main" if isinstance(error, MemoryError) or "allocate memory" in str(error) else ""
@@ -110,7 +113,10 @@ def _write(path: Path, config: Config, message: str, exit_code: int) -> None:
 
 
 def failure_of(config: Config) -> dict[str, Any] | None:
-    """The record of a job's failure with this configuration and this code; None when there is none."""
+    """The record of a job's failure with this configuration and this code.
+
+    None when there is none.
+    """
     path = record_path(config.run, stage_of(config))
     if not path.exists():
         return None
@@ -120,7 +126,10 @@ def failure_of(config: Config) -> dict[str, Any] | None:
 
 
 def why_failed(config: ProbeConfig) -> str | None:
-    """One line on the failure of a probe or of the pretraining before it; None when neither failed."""
+    """One line on the failure of a probe or of the pretraining before it.
+
+    None when neither failed.
+    """
     for job in (config, config.encoder):
         if (record := failure_of(job)) is not None:
             return f"{record['stage']} exited with {record['exit_code']}: {record['message']}"

@@ -23,7 +23,10 @@ def ranks() -> int:
 
 
 def runs_per_gpu() -> int:
-    """How many trainings share a GPU, as PATCHVAE_RUNS_PER_GPU says; ConfigError for what is no count."""
+    """How many trainings share a GPU, as PATCHVAE_RUNS_PER_GPU says.
+
+    ConfigError for what is no count.
+    """
     text = os.environ.get("PATCHVAE_RUNS_PER_GPU", "1")
     if not (text.isascii() and text.isdigit() and int(text) > 0):
         raise ConfigError(f"PATCHVAE_RUNS_PER_GPU={text}: give a whole number, 1 or more")
@@ -42,7 +45,8 @@ def spread(processes: int) -> None:
 
     arguments = ["--standalone", f"--nproc-per-node={processes}", "-m", "patchvae", *sys.argv[1:]]
     print("torchrun", *arguments, file=sys.stderr, flush=True)
-    # torchrun would answer SIGTERM and SIGINT by killing after 30 s, and hide how its processes ended
+    # torchrun would answer SIGTERM and SIGINT by killing after 30 s, and hide how its processes
+    # ended
     arguments.insert(0, "--signals-to-handle=SIGHUP,SIGQUIT")
     for number in STOP_SIGNALS:
         signal.signal(number, _pass_on)
@@ -70,13 +74,14 @@ def _pass_on(number: int, _frame: FrameType | None) -> None:
 def _common_exit(ended: Mapping[int, int]) -> int:
     """The exit code of a training from those of its processes, by rank, that failed first.
 
-    One that had not begun to handle signals ends by the signal: that too is a stop with nothing lost.
-    1 is that of a process that lost another, so every other code says more.
+    One that had not begun to handle signals ends by the signal: that too is a stop with nothing
+    lost. 1 is that of a process that lost another, so every other code says more.
     """
     for rank, code in ended.items():
         if code < 0 and -code not in STOP_SIGNALS:
             raise SuiteError(
-                f"process {rank} of the training was killed by {signal.Signals(-code).name}: run the same"
+                f"process {rank} of the training was killed by {signal.Signals(-code).name}: run "
+                "the same"
                 " command again to continue from the last state"
             )
     codes = {StoppedError.exit_code if code < 0 else code for code in ended.values()}

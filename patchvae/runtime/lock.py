@@ -1,8 +1,8 @@
 """One writer for each result, over processes and hosts that share a file system.
 
 A lock is a file created exclusively that names its holder; a thread renews its time. A lock whose
-holder is known to be gone, or whose time was not renewed for `STALE` seconds by the file system's own
-clock, is taken over with a line that says so.
+holder is known to be gone, or whose time was not renewed for `STALE` seconds by the file system's
+own clock, is taken over with a line that says so.
 """
 
 import fcntl
@@ -86,7 +86,10 @@ def _take(path: Path) -> bool:
 
 
 def _clear_stale(path: Path) -> str:
-    """Remove a dead holder's lock, one process at a time; who holds it while the holder may be alive."""
+    """Remove a dead holder's lock, one process at a time.
+
+    Who holds it while the holder may be alive.
+    """
     with path.with_suffix(".guard").open("w") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)
         holder = read_holder(path)
@@ -110,7 +113,8 @@ def _patiently(name: str, who: str, before: str) -> None:
     """Wait a moment, with a line when the holder is another than `before`."""
     if who != before:
         log(
-            f"{name}: waiting for {who} (a dead holder is taken over, after {STALE:.0f} s at the latest)"
+            f"{name}: waiting for {who} (a dead holder is taken over, after {STALE:.0f} s at the "
+            "latest)"
         )
     time.sleep(PATIENCE)
 

@@ -1,7 +1,7 @@
 """Results on disk: JSON that carries its own digest, written whole or not at all.
 
-A file's existence proves nothing; every reader checks the digest inside and the digests of the files
-that lie beside it.
+A file's existence proves nothing; every reader checks the digest inside and the digests of the
+files that lie beside it.
 """
 
 import json
@@ -50,7 +50,7 @@ def write_text(path: Path, text: str) -> None:
 def write_sealed(
     path: Path, body: Mapping[str, Any], seal: Callable[[Any], str] = digest_of
 ) -> dict[str, Any]:
-    """Write a document with the digest of the rest of it under `digest`; returns what is written."""
+    """Write a document with the digest of the rest of it under `digest`; returns what it wrote."""
     rest = {key: value for key, value in body.items() if key != "digest"}
     sealed = {**rest, "digest": seal(rest)}
     write_text(path, json.dumps(sealed, indent=1, sort_keys=True) + "\n")
@@ -70,7 +70,10 @@ def read_sealed(path: Path, seal: Callable[[Any], str] = digest_of) -> tuple[dic
 def write_result(
     path: Path, kind: str, document: Mapping[str, Any], files: tuple[str, ...] = ()
 ) -> dict[str, Any]:
-    """Write a result of a kind with the digests of `files` beside it and its own digest; returns it."""
+    """Write a result of a kind with the digests of `files` beside it and its own digest.
+
+    Returns it.
+    """
     body = {"kind": kind, "schema": SCHEMA, **document}
     if files:
         body["files"] = {name: file_digest(path.parent / name) for name in files}

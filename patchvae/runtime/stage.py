@@ -1,4 +1,4 @@
-"""The two stages that compute, pretraining and probing: how a job of either is called and kept apart."""
+"""The stages that compute, pretraining and probing: how their jobs are called and kept apart."""
 
 from pathlib import Path
 
@@ -38,8 +38,9 @@ def lock_of(config: Config) -> Path:
 def states_of(config: Config, before: str) -> Path:
     """Where a training keeps its states.
 
-    They belong to one configuration, one version of the code, and what the job starts from: `before`
-    is the digest of the images that a run is pretrained on, or of the pretraining that is probed.
+    They belong to one configuration, one version of the code, and what the job starts from:
+    `before` is the digest of the images that a run is pretrained on, or of the pretraining that is
+    probed.
     """
     key = digest_of([config.digest, before, source_of(config)])
     return paths.state(config.run.name, stage_of(config), key)

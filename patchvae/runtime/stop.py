@@ -13,7 +13,10 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 
 @dataclass
 class StopRequest:
-    """Set by a signal. Before the first step that ends the job; then the loop looks at it between two steps."""
+    """Set by a signal. Before the first step that ends the job.
+
+    Then the loop looks at it between two steps.
+    """
 
     name: str = ""
     deferred: bool = False
@@ -24,7 +27,8 @@ class StopRequest:
     def defer(self) -> None:
         """From now on a signal is only noted: there is a state to save, or a result to write whole.
 
-        One that came before ends the job here at the latest: an import may have swallowed its exception.
+        One that came before ends the job here at the latest: an import may have swallowed its
+        exception.
         """
         if self.name and not self.deferred:
             raise self._stopped()
@@ -38,7 +42,8 @@ class StopRequest:
 
     def _stopped(self) -> StoppedError:
         return StoppedError(
-            f"stopped by {self.name} before the first step: nothing is lost, run the same command again"
+            f"stopped by {self.name} before the first step: nothing is lost, run the same "
+            "command again"
         )
 
 

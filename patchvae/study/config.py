@@ -65,7 +65,10 @@ class Study:
         return paths.study(self.name)
 
     def value(self, key: str, dataset: str) -> Value:
-        """The protocol's `section.key` for a dataset: study's dataset, study, protocol, in this order."""
+        """The protocol's `section.key` for a dataset.
+
+        Study's dataset, study, protocol, in this order.
+        """
         entry = lookup("protocol key", self.defaults, key)
         section, name = key.split(".")
         for layer in (self.datasets[dataset].get("protocol", {}), self.protocol):
@@ -110,7 +113,8 @@ class _Loader(_SafeLoader):
             name, line = self.construct_object(key), key.start_mark.line + 1
             if name in first:
                 raise ConfigError(
-                    f"key '{name}' stands twice, in lines {first[name]} and {line}: keep one of them"
+                    f"key '{name}' stands twice, in lines {first[name]} and {line}: keep one of "
+                    "them"
                 )
             first[name] = line
         found: dict[Any, Any] = super().construct_mapping(node, deep)
@@ -146,7 +150,10 @@ def about(source: object) -> Iterator[None]:
 
 
 def validate(document: Any, schema: str, source: Path | str) -> None:
-    """Check `document` against `workflow/schemas/<schema>.schema.yaml`; ConfigError names the key."""
+    """Check `document` against `workflow/schemas/<schema>.schema.yaml`.
+
+    ConfigError names the key.
+    """
     import jsonschema
 
     error = jsonschema.exceptions.best_match(_validator(schema).iter_errors(document))

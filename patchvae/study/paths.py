@@ -1,7 +1,7 @@
 """The name of every artefact. The Snakefile imports these too, so no path is written twice.
 
-All are relative to the folder the suite is run in. The paper's own tables and figures lie at the top
-(`tables/table1.tex`), those of other studies one folder down (`tables/demo/table1.tex`).
+All are relative to the folder the suite is run in. The paper's own tables and figures lie at the
+top (`tables/table1.tex`), those of other studies one folder down (`tables/demo/table1.tex`).
 """
 
 from pathlib import Path

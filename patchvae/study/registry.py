@@ -41,8 +41,9 @@ class Architecture:
 
     `variant` maps the prefix used in paths to a hyper-parameter: ("N", "num_parts") gives `N16`.
     `keys` are the further protocol keys that its numbers depend on (of section `model` unless they
-    name another), `init` those of section `init`, and `inputs` the key that says what images become.
-    The variant of a `named` one is a name under the study's `external`, which says that itself.
+    name another), `init` those of section `init`, and `inputs` the key that says what images
+    become. The variant of a `named` one is a name under the study's `external`, which says that
+    itself.
     """
 
     name: str
@@ -57,7 +58,10 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Model:
-    """A row of Table 1: an architecture, a reconstruction loss (`l2` or `lw`), adversarial or not."""
+    """A row of Table 1.
+
+    An architecture, a reconstruction loss (`l2` or `lw`), adversarial or not.
+    """
 
     name: str
     architecture: str
@@ -71,8 +75,8 @@ class Probe:
     """How an encoder is judged: by what its stages up to `frozen` make of images (reading A13).
 
     `standardised` features have mean 0 and standard deviation 1 over the training images. Without
-    `trained` the nearest neighbours vote. What is `about` something is not of the paper: `title` heads
-    its column in a table, and `about` says below the table what it is.
+    `trained` the nearest neighbours vote. What is `about` something is not of the paper: `title`
+    heads its column in a table, and `about` says below the table what it is.
     """
 
     name: str
@@ -96,7 +100,8 @@ _DATASETS = (
     Dataset("fashionmnist", "Fashion-MNIST", 32, 10, 60_000, 10_000),
     Dataset("parts32", "Parts-32", 32, 10, 10_000, 2_000, module="parts"),
     Dataset("parts64", "Parts-64", 64, 10, 4_000, 1_000, module="parts"),
-    # plays ImageNet's part in the demo's Table 2: the protocol of a dataset holds for all its tables
+    # plays ImageNet's part in the demo's Table 2: the protocol of a dataset holds for all its
+    # tables
     Dataset("partsnet", "Parts-Net", 64, 10, 256, 128, module="parts"),
 )
 

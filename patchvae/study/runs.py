@@ -1,4 +1,4 @@
-"""Runs and probes: their identity (a readable path) and everything that determines their numbers."""
+"""Runs and probes: their identity (a readable path) and all that decides their numbers."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -25,7 +25,8 @@ from patchvae.study.registry import (
 )
 
 NO_VARIANT = "plain"  # the variant of an architecture without hyper-parameters
-# What the code did before a choice became a key. Such a value is left out of digests, so that results
+# What the code did before a choice became a key. Such a value is left out of digests, so that
+# results
 # made before stand; it is history, and never changes with a default.
 BEFORE: Mapping[str, Mapping[str, Any]] = {
     "data": {"inputs": "symmetric"},
@@ -139,12 +140,15 @@ def _name_of(study: Study, model: str, overrides: Mapping[str, Scalar]) -> str:
 
 
 def _external(study: Study, name: str) -> dict[str, Any]:
-    """An external encoder's file, the SHA-256 of its content (another file, another run), prefix, inputs."""
+    """An external encoder's file, the SHA-256 of its content (another file, another run), prefix,
+    inputs.
+    """
     raw = lookup(f"external encoder of study '{study.name}'", study.external, name)
     path = Path(raw["weights"])
     if not path.is_file():
         raise DataError(
-            f"config/{study.name}.yaml: external.{name}: {path} does not exist: put the weights there"
+            f"config/{study.name}.yaml: external.{name}: {path} does not exist: put the weights "
+            "there"
         )
     facts = path.stat()
     return {**raw, "sha256": _sha256(path, facts.st_mtime_ns, facts.st_size)}
@@ -265,7 +269,10 @@ class ProbeConfig:
         return self.run.folder / self.name
 
     def as_dict(self) -> dict[str, Any]:
-        """Features as they are go without saying: the paper's probes keep the digest that they had."""
+        """Features as they are go without saying.
+
+        The paper's probes keep the digest that they had.
+        """
         found = asdict(self)
         if not self.standardised:
             del found["standardised"]
@@ -332,7 +339,7 @@ def _data(study: Study, dataset: str, inputs: Any) -> DataConfig:
 
 
 def standing(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration without the values of `BEFORE`, and without sections that this leaves empty."""
+    """A configuration without the values of `BEFORE` and the sections that this leaves empty."""
     found: dict[str, Any] = {}
     for name, content in document.items():
         if name == "encoder":
@@ -347,7 +354,10 @@ def standing(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def resolve_probe(run: Run, probe: str) -> ProbeConfig:
-    """The full configuration of a probe of a run; ConfigError where there is nothing to standardise."""
+    """The full configuration of a probe of a run.
+
+    ConfigError where there is nothing to standardise.
+    """
     facts = lookup("probe", PROBES, probe)
     encoder = resolve_run(run)
     section = load_study(run.study).section("probe", run.dataset)

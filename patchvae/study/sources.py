@@ -1,8 +1,8 @@
-"""Digests of the code behind a stage, so that an edit reruns exactly the jobs whose numbers it can change.
+"""Digests of the code behind a stage: an edit reruns exactly the jobs whose numbers it can change.
 
-A stage is a module; its digest covers that module and all that it imports inside the package, without
-comments, docstrings and layout. What only names, checks and carries (the folders in `PLUMBING`) acts on
-numbers through the resolved configuration alone and is left out.
+A stage is a module; its digest covers that module and all that it imports inside the package,
+without comments, docstrings and layout. What only names, checks and carries (the folders in
+`PLUMBING`) acts on numbers through the resolved configuration alone and is left out.
 """
 
 import ast
@@ -94,7 +94,10 @@ def pretrain_source(model: str) -> str:
 
 
 def probe_source(probe: str) -> str:
-    """Code that decides a probe's accuracy, given the encoder; the same for all that are trained."""
+    """Code that decides a probe's accuracy, given the encoder.
+
+    The same for all that are trained.
+    """
     return source_digest(lookup("probe", PROBES, probe).module)
 
 

@@ -21,6 +21,7 @@ ARCHITECTURE_TABLES = {
     "table9": "Decoders for $64 \\times 64$ images",
     "table10": "Classifiers",
 }
+RESERVED = (*ARCHITECTURE_TABLES, "discovery", "posterior")  # other rules write these tables
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,10 @@ def _row(raw: Mapping[str, Any]) -> Row:
 def read_spec(name: str, folder: Path = paths.CONFIG) -> Mapping[str, Any]:
     """The validated content of `config/tables/<name>.yaml`."""
     path = folder / "tables" / f"{name}.yaml"
+    if name in RESERVED:
+        raise ConfigError(
+            f"{path}: another table is called '{name}': rename the file and its table"
+        )
     document = read_yaml(path)
     validate(document, "table", path)
     if document["table"] != name:
@@ -156,7 +161,10 @@ def read_spec(name: str, folder: Path = paths.CONFIG) -> Mapping[str, Any]:
 
 @cache
 def load_table(study_name: str, name: str) -> Table:
-    """A table of a study; ConfigError when the study has none of that name or lists unknown rows."""
+    """A table of a study.
+
+    ConfigError when the study has none of that name or lists unknown rows.
+    """
     study = load_study(study_name)
     settings = lookup(f"table of study '{study_name}'", study.tables, name)
     spec = read_spec(name)
@@ -185,7 +193,10 @@ def study_cells(study_name: str, table: str | None = None) -> list[Cell]:
 def _panels(
     study: Study, name: str, spec: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> list[Panel]:
-    """The rows of the specification and the study's own; ConfigError names the file of a wrong one."""
+    """The rows of the specification and the study's own.
+
+    ConfigError names the file of a wrong one.
+    """
     datasets = settings["datasets"]
     with about(paths.CONFIG / "tables" / f"{name}.yaml"):
         panels = [
@@ -260,11 +271,14 @@ def table_names(study: str) -> list[str]:
 
 
 def parse_target(text: str) -> tuple[str, str]:
-    """(study, table) of `tables/[<study>/]<table>.<suffix>`, `[<study>/]<table>` or a path of this form."""
+    """(study, table) of `tables/[<study>/]<table>.<suffix>`, `[<study>/]<table>` or a path of this
+    form.
+    """
     words = text.removeprefix("tables/").rsplit(".", 1)[0].split("/")
     study, name = (paths.MAIN_STUDY, words[0]) if len(words) == 1 else (words[0], words[-1])
     if len(words) > 2 or name not in table_names(study):
         raise ConfigError(
-            f"'{text}' is no table of study '{study}': choose one of {', '.join(table_names(study))}"
+            f"'{text}' is no table of study '{study}': choose one of "
+            f"{', '.join(table_names(study))}"
         )
     return study, name

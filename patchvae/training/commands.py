@@ -141,7 +141,10 @@ def probe(run: str, probe: str, expect: str | None, gpus: int | None, **options:
 def import_release(
     checkpoint: Path, out: Path, encoder_only: bool, prefix: str | None, inputs: str
 ) -> None:
-    """Convert CHECKPOINT of the authors' code to our encoder and model; nothing in it is executed."""
+    """Convert CHECKPOINT of the authors' code to our encoder and model.
+
+    Nothing in it is executed.
+    """
     from patchvae.training.release import convert, write
 
     imported = convert(checkpoint, encoder_only, prefix)

@@ -68,7 +68,10 @@ class Cached:
 
     @property
     def index_device(self) -> torch.device:
-        """Where the indices of a batch should lie: by features on disk the CPU, which must not wait for a GPU."""
+        """Where the indices of a batch should lie.
+
+        By features on disk the CPU, which must not wait for a GPU.
+        """
         on_disk = isinstance(self.features, RowFile)
         return torch.device("cpu") if on_disk else self.features.device
 
@@ -78,7 +81,7 @@ class Cached:
 
 @torch.no_grad()
 def cache(live: Live, flip: bool, memory: int | None = None) -> Cached:
-    """All features of a split in the order of its images, in memory or, beyond `memory` bytes, on disk."""
+    """All features of a split in the order of its images: on disk beyond `memory` bytes."""
     n, device = len(live.images), live.images.pixels.device
     sample = live.batch(torch.arange(1, device=live.index_device))
     # convolutions follow, or else the head, which flattens in the order of channels
@@ -98,7 +101,7 @@ def cache(live: Live, flip: bool, memory: int | None = None) -> Cached:
 
 
 def features_of(images: Images, network: Frozen, flip: bool) -> Live | Cached:
-    """Cached features where something is frozen and memory or disk holds them, else computed live."""
+    """Cached features where something is frozen and memory or disk holds them, else live ones."""
     live = Live(images, network)
     if not network.constant:
         return live

@@ -39,7 +39,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Made:
-    """What a stage ends with: its part of metrics.json, its epochs, and what writes its own files."""
+    """What a stage ends with: its part of metrics.json, its epochs, what writes its own files."""
 
     facts: dict[str, Any]
     history: list[Row]
@@ -50,8 +50,8 @@ def run_job(config: Config, options: Options, stage: Callable[[Job], Made]) -> d
     """Compute a stage and write its files; returns the content of its metrics.json.
 
     Of several processes the first writes; the others return what they would have written. Raises
-    LockedError, DataError, CheckpointError, DivergedError and StoppedError (state saved, run again),
-    leaves no result then, and a record of the failure where it is one.
+    LockedError, DataError, CheckpointError, DivergedError and StoppedError (state saved, run
+    again), leaves no result then, and a record of the failure where it is one.
     """
     with locked(lock_of(config)), recorded(config), joined(options.device):
         started, clock = now(), time.monotonic()
@@ -114,7 +114,7 @@ def _encoder(config: ProbeConfig) -> dict[str, Any]:
 
 
 def write_files(config: Config, made: Made, document: dict[str, Any]) -> dict[str, Any]:
-    """Write the stage's files, metrics.json last with the digests of the others; returns its content."""
+    """Write the stage's files; returns the content of metrics.json, the last, which seals them."""
     folder = config.run.folder / stage_of(config)
     made.save(folder)
     write_text(folder / paths.RESOLVED, yaml.safe_dump(config.as_dict(), sort_keys=False))

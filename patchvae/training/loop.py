@@ -25,7 +25,7 @@ Row = dict[str, float]
 
 @dataclass(frozen=True)
 class Saving:
-    """Where a training keeps its states, what asks it to stop, and the seconds between two states."""
+    """Where a training keeps its states, what asks it to stop, the seconds between two states."""
 
     store: StateStore
     stop: StopRequest
@@ -36,9 +36,9 @@ class Loop:
     """Counts epochs and steps, averages the recorded terms, saves states and stops on request.
 
     Use: `for epoch in loop.epochs(): for step in loop.steps(): ...; loop.record(loss, terms)`, then
-    `loop.end_epoch(row)`. `steps` are those of an epoch. After an interruption both iterators continue
-    where the last state was saved: model, optimizers, random generators, averages and history are
-    what they were.
+    `loop.end_epoch(row)`. `steps` are those of an epoch. After an interruption both iterators
+    continue where the last state was saved: model, optimizers, random generators, averages and
+    history are what they were.
     """
 
     def __init__(
@@ -128,9 +128,10 @@ class Loop:
     def _stop_if_asked(self) -> None:
         if parallel.anywhere(bool(self.stop)):
             self.save()
-            parallel.wait()  # a rank that ends before the state is written would have the others ended
+            parallel.wait()  # a rank that ended before the state is written would end the others
             raise StoppedError(
-                f"{self.title}: stopped by {self.stop.name or 'a signal'} with its state saved at epoch"
+                f"{self.title}: stopped by {self.stop.name or 'a signal'} with its state saved "
+                "at epoch"
                 f" {self.epoch + 1}, step {self.step}; run the same command to continue"
             )
 
@@ -143,8 +144,8 @@ class Loop:
     def record(self, loss: Tensor, terms: dict[str, Tensor]) -> None:
         """Add a step's terms to the epoch's averages; DivergedError when the loss is not finite.
 
-        On a GPU nothing waits for the step: a loss that is not finite is noted there, with its step and
-        terms, and found when a state is saved or the epoch ends.
+        On a GPU nothing waits for the step: a loss that is not finite is noted there, with its step
+        and terms, and found when a state is saved or the epoch ends.
         """
         now = torch.stack([loss, *terms.values()])  # (1 + K,)
         self.names = list(terms)

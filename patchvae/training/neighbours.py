@@ -1,8 +1,10 @@
-"""The k nearest training images vote: the probe `knn`, in which nothing is trained. Not of the paper.
+"""The k nearest training images vote: the probe `knn`, in which nothing is trained.
 
-Nearness is the Euclidean distance between the features of whole images, plain ones, not mirrored. It is
-taken to every training image, in float64; of two that are equally near, the first in the prepared set
-counts as the nearer.
+Not of the paper.
+
+Nearness is the Euclidean distance between the features of whole images, plain ones, not mirrored.
+It is taken to every training image, in float64; of two that are equally near, the first in the
+prepared set counts as the nearer.
 """
 
 from functools import partial
@@ -32,10 +34,12 @@ from patchvae.training.scores import probed, scored
 
 
 def probe(config: ProbeConfig, options: Options) -> dict[str, Any]:
-    """Classify the test images and write the probe's files; returns the content of its metrics.json.
+    """Classify the test images and write the probe's files.
 
-    The history is empty. ConfigError with fewer training images than neighbours. A signal ends the job
-    at any time: there is no state to save.
+    Returns the content of its metrics.json.
+
+    The history is empty. ConfigError with fewer training images than neighbours. A signal ends the
+    job at any time: there is no state to save.
     """
     return run_job(config, options, partial(_probe, config))
 
@@ -64,8 +68,8 @@ def _probe(config: ProbeConfig, job: Job) -> Made:
 def nearest(test: Split, train: Split, k: int, at_once: int, progress: Progress) -> Tensor:
     """The k nearest training images of each of m test images, the nearest first, int64 (m, k).
 
-    Memory holds `at_once` images of either split, the distances between them and the k nearest so far.
-    Several processes share the test images.
+    Memory holds `at_once` images of either split, the distances between them and the k nearest so
+    far. Several processes share the test images.
     """
     m, n, device = len(test.labels), len(train.labels), test.labels.device
     index = torch.zeros(m, k, dtype=torch.int64, device=device)
@@ -94,7 +98,8 @@ def _block(split: Split, start: int, at_once: int) -> Tensor:
 
 
 def ranked(labels: Tensor) -> Tensor:
-    """Classes (m, k) of neighbours, the nearest first -> each class once, most votes first, then -1.
+    """Classes (m, k) of neighbours, the nearest first -> each class once, most votes first, then
+    -1.
 
     Of classes with equally many votes the one with the nearest member comes first.
     """

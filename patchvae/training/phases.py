@@ -21,7 +21,7 @@ from patchvae.training.loop import Loop
 
 
 def snapshot_epochs(settings: PretrainSettings) -> tuple[int, ...]:
-    """After how many epochs weights are kept: evenly spaced, before the last; ConfigError if too few."""
+    """After which epochs weights are kept: evenly spaced, before the last; or ConfigError."""
     epochs, count = settings.epochs, settings.snapshots
     if count >= epochs:
         raise ConfigError(

@@ -64,7 +64,7 @@ def _images(
 def pretraining_batches(
     config: PretrainConfig, data: Prepared, device: torch.device
 ) -> Callable[[], Iterator[Tensor]]:
-    """Each call goes through all images of the pretraining, unmirrored and in order, (B, 3, H, W)."""
+    """Each call goes through all pretraining images, unmirrored and in order, (B, 3, H, W)."""
     load = cache(lambda: _images(config, 1, data, device))
 
     def batches() -> Iterator[Tensor]:

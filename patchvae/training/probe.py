@@ -28,8 +28,8 @@ NETWORK = ("hidden", "precision", "dropout", "init", "frozen_bn", "affine")  # s
 def probe(config: ProbeConfig, options: Options) -> dict[str, Any]:
     """Train one classifier and write its files; returns the content of its metrics.json.
 
-    The result is the last epoch's accuracy (reading A12); the best epoch's is recorded by that name.
-    With `report: best` it is the result, chosen on the test images.
+    The result is the last epoch's accuracy (reading A12); the best epoch's is recorded by that
+    name. With `report: best` it is the result, chosen on the test images.
     """
     return run_job(config, options, partial(_probe, config))
 

@@ -1,8 +1,8 @@
 """Checkpoints of the authors' released code, converted to our files.
 
-No file of theirs came with the paper: what is known is the architecture (Tables 6-9). So tensors are mapped
-by what identifies them, torchvision's names or the order of their shapes, and anything that could
-be meant in two ways is refused.
+No file of theirs came with the paper: what is known is the architecture (Tables 6-9). So tensors
+are mapped by what identifies them, torchvision's names or the order of their shapes, and anything
+that could be meant in two ways is refused.
 """
 
 import hashlib
@@ -38,7 +38,10 @@ class Imported:
 
 
 def convert(path: Path, encoder_only: bool = False, prefix: str | None = None) -> Imported:
-    """The trunk, or the whole PatchVAE, of a checkpoint; CheckpointError names what is missing or ambiguous."""
+    """The trunk, or the whole PatchVAE, of a checkpoint.
+
+    CheckpointError names what is missing or ambiguous.
+    """
     if not path.is_file():
         raise DataError(f"{path} does not exist: give the path of a checkpoint")
     found = read_tensors(path, path.read_bytes())

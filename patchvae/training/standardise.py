@@ -1,8 +1,8 @@
 """Features with mean 0 and standard deviation 1: the probe `conv5-standardised`.
 
-With a fixed learning rate and few steps the paper's probe favours features of larger scale. Here every
-feature, that is every channel at every place, is shifted and scaled by its moments over the training
-images, so that the scale of an encoder's features no longer matters. Not of the paper.
+With a fixed learning rate and few steps the paper's probe favours features of larger scale. Here
+every feature, that is every channel at every place, is shifted and scaled by its moments over the
+training images, so that the scale of an encoder's features no longer matters. Not of the paper.
 """
 
 from dataclasses import dataclass
@@ -32,9 +32,9 @@ class Standardised:
 def moments(features: Features, n: int, flip: bool, at_once: int) -> tuple[Tensor, Tensor]:
     """Mean and population standard deviation of each feature over n images, float32 (1, C, h, w).
 
-    With `flip` over 2n, the mirror images too. Sums are float64, of differences from the first image's
-    features: a feature that is the same in all images varies by exactly 0. Its deviation is given as 1,
-    so that it is only centred. `at_once` images are taken at a time.
+    With `flip` over 2n, the mirror images too. Sums are float64, of differences from the first
+    image's features: a feature that is the same in all images varies by exactly 0. Its deviation is
+    given as 1, so that it is only centred. `at_once` images are taken at a time.
     """
 
     def block(rows: Tensor) -> Tensor:

@@ -6,8 +6,9 @@ from statistics import fmean, stdev
 
 import numpy as np
 import pytest
-from made_results import study_in, write_probes
+from made_results import write_probes
 from scipy import stats
+from small_study import edit_study, new_project
 
 from patchvae.analysis.cells import read_cell, refuse_mixtures, sample_of, summarise, write_cell
 from patchvae.errors import CheckpointError
@@ -21,7 +22,8 @@ CELL = "demo/table5/beta_vis=0.3/parts32-conv5"
 def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Table 5 of the demo study with three seeds: 20.5, 21.5 and 22.5 %."""
     monkeypatch.chdir(tmp_path)
-    study_in(tmp_path, {"demo.yaml": ("seeds: [0]", "seeds: [0, 1, 2]")})
+    new_project(tmp_path)
+    edit_study("seeds: [0]", "seeds: [0, 1, 2]", "demo")
     write_probes("demo", "table5", lambda cell, seed: 20.5 + seed, n_test=200)
 
 
@@ -124,10 +126,9 @@ def test_seeds_of_different_experiments_are_not_mixed(key):
 def test_a_cell_of_an_edited_study_is_stale(tmp_path):
     write_cell(parse_cell(CELL))
     (tmp_path / "config").rename(tmp_path / "old")
-    study_in(
-        tmp_path,
-        {"demo.yaml": ("seeds: [0]", "seeds: [0, 1, 2]"), "protocol.yaml": ("value: 512", "value: 256")},
-    )  # fmt: skip
+    new_project(tmp_path)
+    edit_study("seeds: [0]", "seeds: [0, 1, 2]", "demo")
+    edit_study("value: 512", "value: 256", "protocol")
     with pytest.raises(CheckpointError, match="another configuration"):
         read_cell(parse_cell(CELL))
     with pytest.raises(CheckpointError, match="another configuration"):

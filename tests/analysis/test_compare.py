@@ -1,4 +1,4 @@
-"""The fixture under tests/fixtures/comparison has every verdict; its make.py writes the golden files."""
+"""tests/fixtures/comparison has every verdict; its make.py writes the golden files."""
 
 import importlib.util
 import json
@@ -30,7 +30,9 @@ def root(tmp_path):
 
 
 def run(root, study="paper", **more):
-    return compare(study, root, fixture.expected(study), **more)
+    return compare(
+        study, root, fixture.expected(study), readings=fixture.our_readings(study), **more
+    )
 
 
 def path_of(root, text, study="paper"):
@@ -46,10 +48,12 @@ def rewrite(root, text, **changes):
 
 
 @pytest.mark.parametrize("study", ["paper", "demo"])
-@pytest.mark.parametrize("suffix", FORMATS)
-def test_the_files_are_the_golden_ones_byte_by_byte(root, study, suffix):
+@pytest.mark.parametrize(
+    "name", [*(f"comparison.{suffix}" for suffix in FORMATS), "accuracies.csv"]
+)
+def test_the_files_are_the_golden_ones_byte_by_byte(root, study, name):
     written = write(run(root, study), root)
-    file = root / "results" / study / f"comparison.{suffix}"
+    file = root / "results" / study / name
     assert file in written
     assert file.read_bytes() == (FIXTURE / study / file.name).read_bytes()
 
@@ -76,7 +80,8 @@ def test_every_verdict_is_in_the_fixture(root):
 
 def test_rankings_by_hand(root):
     # cifar100, paper 28.57 28.33 28.72 30.55 31.74, ours 28.57 28.83 29.62 34.20 31.90:
-    # 8 of 10 pairs in the same order; indoor67, paper 13.06 13.43 9.70, ours 13.28 14.13 14.23: 1 of 3
+    # 8 of 10 pairs in the same order; indoor67, paper 13.06 13.43 9.70, ours 13.28 14.13 14.23:
+    # 1 of 3
     rankings = {(r.table, r.axis, r.column): r for r in run(root).rankings}
     cifar = rankings["table1", "", "cifar100-conv5"]
     assert (cifar.rows, cifar.tau) == (5, pytest.approx(0.6))

@@ -199,7 +199,7 @@ def test_a_cell_of_one_seed_has_wilsons_interval() -> None:
 
 
 def test_a_cell_without_predictions_has_both_variances() -> None:
-    """Seeds that agree by chance leave the test set's error; many images leave that of the seeds."""
+    """Seeds that agree by chance leave the test set's error; many images the seeds'."""
     close = Sample({0: 84.43, 1: 84.435, 2: 84.425}, {})
     (low, high), kind = cell_interval(close, 10_000)
     assert kind == "seeds and images"

@@ -110,6 +110,7 @@ def test_the_spread_is_pooled_over_a_parts_differences():
     assert spread_of(load_claims(), one, {}, "here") is None
 
 
+@pytest.mark.usefixtures("in_repo")
 def test_the_command(monkeypatch):
     run = CliRunner()
     monkeypatch.setenv("COLUMNS", "160")
@@ -123,6 +124,7 @@ def test_the_command(monkeypatch):
     assert run.invoke(cli, ["power", "--seeds", "1"]).exit_code == 2
 
 
+@pytest.mark.usefixtures("in_repo")
 def test_a_study_without_seeds_of_its_own_takes_the_published_ones():
     done = CliRunner().invoke(cli, ["power", "demo", "--seeds", "3"])
     assert "the published cells of study fashion" in " ".join(done.output.split())

@@ -1,4 +1,4 @@
-"""The benchmarks are scripts beside each other; their tests import them as they import each other."""
+"""Benchmarks are scripts beside each other; tests import them as they import each other."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The benchmarks run and print what they promise; a minute of CPU time. Their figures are not tested."""
+"""Benchmarks run and print what they promise; a CPU minute. Their figures are not tested."""
 
 import re
 import subprocess

@@ -10,7 +10,8 @@ import sys
 import time
 from pathlib import Path
 
-from checkout import REPO, Checkout, copy_project
+from checkout import Checkout, copy_project
+from small_study import REPO
 
 PATIENCE = 300.0  # seconds until a test gives a head process up
 LONG = """
@@ -33,7 +34,8 @@ def make_checkout(folder: Path, data: Path) -> Checkout:
     checkout = Checkout(folder, data)
     checkout.env["PATCHVAE_POLL"] = "3"
     checkout.edit("patchvae/cli.py", '"--save-every", default=300.0', '"--save-every", default=0.5')
-    checkout.edit("config/tiny.yaml", "{datasets: [parts32]}", "{datasets: [parts32], without: [beta_vis=0.3]}")  # fmt: skip
+    fewer = "{datasets: [parts32], without: [beta_vis=0.3]}"
+    checkout.edit("config/tiny.yaml", "{datasets: [parts32]}", fewer)
     return checkout
 
 
@@ -94,6 +96,7 @@ def _options(call: str) -> dict[str, str]:
 def wait_for_states(folder: Path, at_least: int = 1) -> None:
     """Wait until a training in the folder has saved a state after so many steps."""
     end = time.monotonic() + PATIENCE
-    while max((int(p.name[:10]) for p in folder.glob("results/*/state/**/*.pt")), default=0) < at_least:  # fmt: skip
+    states = "results/*/state/**/*.pt"
+    while max((int(p.name[:10]) for p in folder.glob(states)), default=0) < at_least:
         assert time.monotonic() < end, f"no state after {PATIENCE} s in {os.listdir(folder)}"
         time.sleep(0.1)

@@ -14,9 +14,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from checkout import REPO, Checkout
+from checkout import Checkout
 from head import Head, make_checkout, wait_for_states
 from slurm_commands import Slurm
+from small_study import REPO
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(900)]
 
@@ -34,7 +35,7 @@ GPU_JOB = ("--gpus=1", "--mem=100")
 def failing(
     tmp_path_factory: pytest.TempPathFactory, one_machine_slurm: None
 ) -> Iterator[tuple[Checkout, Head]]:
-    """A pretraining that diverges, with one retry; it runs beside the others, since heads mostly wait."""
+    """A pretraining that diverges, with one retry; beside the others, since heads mostly wait."""
     folder = tmp_path_factory.mktemp("failing")
     checkout = make_checkout(folder, folder / "data")
     checkout.edit("config/tiny.yaml", "pretrain: {epochs: 1,", "pretrain: {lr: 1.0e+30, epochs: 1,")
@@ -161,7 +162,7 @@ def test_cells_weights_and_predictions_equal_those_of_a_local_run(
 
 
 def test_jobs_ask_for_what_their_rules_say(submitted: tuple[Checkout, Head]) -> None:
-    """One dataset without a GPU, two runs and two probes with one each; cells and tables stay here."""
+    """One dataset without a GPU, two runs and two probes with one; cells and tables stay here."""
     assert submitted[1].wait() == 0, submitted[1].text()
     asked = submitted[1].asked()
     kinds = [call["--comment"].split("_")[1] for call in asked]
@@ -270,7 +271,7 @@ def test_two_trainings_share_the_gpu_of_one_job_and_resume_with_it(
 def test_a_grace_time_that_ends_before_the_state_is_saved_costs_only_what_came_after_the_last(
     slurm: Slurm, checkout: Checkout, local: Checkout, tmp_path: Path
 ) -> None:
-    """While there is a file `slow` no write comes to an end: SIGTERM, the grace time, SIGKILL, requeue."""
+    """While a file `slow` exists no write ends: SIGTERM, the grace time, SIGKILL, requeue."""
     sync = "            os.fsync(file.fileno())\n"
     hang = '            while os.path.exists("slow"):\n                os.fsync(file.fileno())\n'
     checkout.edit("patchvae/runtime/results.py", sync, sync + hang)

@@ -1,4 +1,4 @@
-"""Fashion-MNIST from small files in the original idx format, and from the real ones where installed."""
+"""Fashion-MNIST from small files in the original idx format, and the real ones if installed."""
 
 import gzip
 import hashlib

@@ -1,4 +1,4 @@
-"""Chunked decoding by several processes: order, counts, bad images, continuing, ending with its parent."""
+"""Chunked decoding by several processes: order, counts, bad images, going on, ending."""
 
 import os
 import shutil

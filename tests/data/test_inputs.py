@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import save_file
-from small_study import TINY, forget_configs, tiny_run
+from small_study import TINY, tiny_run, write_study
 from tiny_numbers import _stand_in
 from torch import Tensor
 
@@ -31,8 +31,7 @@ def study(project: Path, **changes: Any) -> None:
     document["protocol"]["probe"] |= {"epochs": 1, "flip": False}
     for section, content in changes.items():
         document.setdefault(section, {}).update(content)
-    (project / "config" / "tiny.yaml").write_text(yaml.safe_dump(document))
-    forget_configs()
+    write_study("tiny", yaml.safe_dump(document))
 
 
 @pytest.fixture

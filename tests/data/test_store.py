@@ -1,4 +1,4 @@
-"""The prepared form: round trip, damage of every kind, killed and simultaneous preparation, subsets."""
+"""The prepared form: round trip, every damage, killed and simultaneous preparation, subsets."""
 
 import hashlib
 import json
@@ -243,7 +243,8 @@ def test_subset_of_all_and_of_too_many(mini_once: Path) -> None:
 
 def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
     code = (
-        "import sys; from importlib import import_module; from patchvae.study.registry import DATASETS;"
+        "import sys; from importlib import import_module;"
+        "from patchvae.study.registry import DATASETS;"
         "from patchvae.data import store;"
         "[import_module(facts.import_path) for facts in DATASETS.values()];"
         "print(sorted({'torch', 'torchvision', 'scipy', 'PIL', 'rich'} & set(sys.modules)))"

@@ -1,4 +1,4 @@
-"""Part discovery is measured as it says, untrained, at each snapshot and at the end, and drawn so."""
+"""Part discovery as it says: untrained, at each snapshot and at the end, and drawn so."""
 
 import csv
 from collections.abc import Iterator
@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from small_study import edit_study, forget_configs, inside, new_project
 
 from patchvae.analysis import precision
 from patchvae.data.tensors import scale
 from patchvae.errors import CheckpointError
 from patchvae.figures import canvas, discovery
 from patchvae.figures.catalogue import FIGURES, Target
-from patchvae.figures.inputs import default_run, figure_runs, part_runs
+from patchvae.figures.inputs import default_run, part_runs
 from patchvae.figures.networks import load_trained
 from patchvae.figures.patches import all_patches
 from patchvae.models import build
@@ -89,8 +90,6 @@ def test_kmeans_separates_two_textures() -> None:
 @pytest.fixture(scope="module")
 def measured(trained: tuple[Path, Options]) -> Iterator[precision.Discovery]:
     """What the small study's figure shows, computed once."""
-    from small_study import inside
-
     with inside(trained[0]):
         yield discovery.compute(TARGET, trained[1])
 
@@ -138,19 +137,12 @@ def test_a_snapshot_is_the_network_of_a_shorter_training(
     trained: tuple[Path, Options], measured: precision.Discovery, monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:  # fmt: skip
-    import shutil
-
-    from small_study import forget_configs
-
     from patchvae.training.pretrain import pretrain
 
-    shutil.copytree(trained[0] / "config", tmp_path / "config")
-    study = tmp_path / "config" / "small.yaml"
-    study.write_text(
-        study.read_text().replace("epochs: 2", "epochs: 1").replace("snapshots: 1", "snapshots: 0")
-    )
     monkeypatch.chdir(tmp_path)
-    forget_configs()
+    new_project(tmp_path, small=(trained[0] / "config" / "small.yaml").read_text())
+    edit_study("epochs: 2", "epochs: 1", "small")
+    edit_study("snapshots: 1", "snapshots: 0", "small")
     (run,) = part_runs("small", "parts32")["PatchVAE"]
     pretrain(resolve_run(run), trained[1])
     shorter = discovery.visibility_maps(load_trained(run, trained[1]))
@@ -208,7 +200,7 @@ def test_the_tables_hold_every_point(measured: precision.Discovery) -> None:
 
 
 def test_altered_snapshots_are_refused(studio: Options) -> None:
-    path = figure_runs(TARGET)[0].pretrain / paths.SNAPSHOTS
+    path = TARGET.runs()[0].pretrain / paths.SNAPSHOTS
     content = path.read_bytes()
     try:
         path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))

@@ -1,12 +1,12 @@
 """The drawn data of every other figure, the names of figures, and their bytes."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 
 import numpy as np
 import pytest
 import torch
+from made_results import write_known
 from matplotlib import rcParams
 
 from patchvae.errors import CheckpointError, ConfigError
@@ -24,7 +24,7 @@ from patchvae.figures import (
     traversal,
 )
 from patchvae.figures.catalogue import FIGURES, Target, figure_names
-from patchvae.figures.inputs import default_run, figure_cells, figure_runs, input_files
+from patchvae.figures.inputs import default_run, paper_cells, swept_cells
 from patchvae.figures.networks import held_out, load_trained
 from patchvae.figures.write import write_figure
 from patchvae.models.losses import patch_weights, weighted_squared_error
@@ -82,7 +82,7 @@ def test_each_study_has_its_figures() -> None:
     assert set(FIGURES) - set(figure_names("demo")) == {"scatter"}
     assert default_run("demo").dataset == "parts64"
     assert default_run("paper").dataset == "indoor67"
-    assert len(input_files(target("scatter", "paper"))) == 128
+    assert len(target("scatter", "paper").inputs()) == 128
 
 
 @pytest.mark.usefixtures("in_repo")
@@ -135,7 +135,7 @@ def test_a_datasets_images_on_request(studio: Options) -> None:
 def test_curves_are_the_cells(studio: Options) -> None:
     data = ablations.compute(target("ablations"), studio)
     assert [curve.parameter for curve in data.ours] == ["num_parts", "part_dim", "beta_vis"]
-    cells = {cell.key: cell for cell in figure_cells("small", "ablations")}
+    cells = {cell.key: cell for cell in swept_cells("small")}
     for curve in data.ours:
         table = "table5" if curve.parameter == "beta_vis" else "table3"
         for i, x in enumerate(curve.x):
@@ -178,7 +178,7 @@ def test_the_heat_map_is_the_difference_of_two_rows(studio: Options) -> None:
 def test_a_difference_is_bold_when_its_paired_interval_excludes_zero(
     apart: float, bold: bool
 ) -> None:
-    # 1.5 points at every seed, or -1.5, 1.5 and 4.5; t(0.975, 2) / sqrt(3) = 2.48 standard deviations
+    # 1.5 points at every seed, or -1.5, 1.5 and 4.5; t(0.975, 2) / sqrt(3) = 2.48 deviations
     def document(values: list[float]) -> dict[str, object]:
         return {
             "seeds": [0, 1, 2],
@@ -226,8 +226,8 @@ def test_the_heat_map_writes_minus_signs() -> None:
 
 
 @pytest.mark.usefixtures("project")
-def test_the_scatter_has_every_published_number(write_cells: Callable[..., None]) -> None:
-    write_cells(figure_cells("paper", "scatter"), 10_000, accuracy())
+def test_the_scatter_has_every_published_number() -> None:
+    write_known(paper_cells("paper"), n_test=10_000)
     data = scatter.compute(target("scatter", "paper"), Options())
     assert len(data.points) == 128
     assert {point.ours - point.paper for point in data.points} == {0.0}
@@ -317,7 +317,7 @@ def test_every_figure_names_its_study_within_its_page(name: str, studio: Options
 
 
 def test_an_altered_network_is_refused(studio: Options) -> None:
-    (run,) = figure_runs(target("figure2"))
+    (run,) = target("figure2").runs()
     path = run.pretrain / paths.MODEL
     content = path.read_bytes()
     try:

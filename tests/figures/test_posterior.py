@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from small_study import inside
 from torch import Tensor
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
@@ -27,8 +28,6 @@ TARGET = Target("small", FIGURES["posterior"])
 @pytest.fixture(scope="module")
 def measured(trained: tuple[Path, Options]) -> Iterator[Posteriors]:
     """What the small study's figure shows, computed once."""
-    from small_study import inside
-
     with inside(trained[0]):
         yield posterior.compute(TARGET, trained[1])
 

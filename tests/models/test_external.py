@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from small_study import forget_configs
+from small_study import edit_study
 from torchvision.models import resnet18
 
 from patchvae.analysis.cells import write_cell
@@ -35,18 +35,9 @@ RUN = Run("tiny", "parts32", "external", "mine", 0)
 @pytest.fixture
 def study(project: Path) -> Callable[[str, str], None]:
     """The tiny study with an external encoder; call it to edit the study."""
-    path = project / "config" / "tiny.yaml"
-    path.write_text(
-        path.read_text().replace("tables:\n  table1:\n", STUDY).replace("[0, 1]", "[0]")
-    )
-
-    def edit(old: str, new: str) -> None:
-        assert path.read_text().count(old) == 1
-        path.write_text(path.read_text().replace(old, new))
-        forget_configs()
-
-    forget_configs()
-    return edit
+    edit_study("tables:\n  table1:\n", STUDY)
+    edit_study("[0, 1]", "[0]")
+    return edit_study
 
 
 @pytest.fixture

@@ -143,7 +143,7 @@ def test_each_phase_moves_its_own_parameters_and_no_others(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_gradients_are_those_of_the_phase_that_owns_the_parameter(kind: str) -> None:
-    """Each phase's gradient is that of its own loss, nothing added by another; none stays behind."""
+    """Each phase's gradient is that of its own loss, nothing added; none stays behind."""
     model, x = KINDS[kind](), images()
     start = {name: value.clone() for name, value in model.state_dict().items()}
     torch.manual_seed(5)

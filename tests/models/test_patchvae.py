@@ -13,7 +13,7 @@ from patchvae.study.config import protocol
 
 
 def slow_appearance(vae: PatchVAE, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Visibility-weighted mean and variance of each part, one cell at a time, in double precision."""
+    """Visibility-weighted mean and variance of each part, cell by cell, in double precision."""
     f = vae.trunk(x)
     p = torch.sigmoid(vae.visibility(f)).double()
     cells = vae.appearance(f).double()

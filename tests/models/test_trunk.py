@@ -82,7 +82,7 @@ def test_stages_own_every_parameter_once() -> None:
 
 
 def test_stages_hold_the_convolutions_of_table_10() -> None:
-    """1 and 2 x 2 a stage: Table 1 calls the first five 'conv3' and the nine 'conv5' (reading A13)."""
+    """1 and 2 x 2 a stage: Table 1 calls the first five 'conv3', the nine 'conv5' (A13)."""
     trunk = Trunk("resnet18")
     counted = []
     for name in trunk.stages:

@@ -12,7 +12,7 @@ torch.set_num_threads(1)
 if sys.argv[1] == "keep":
     keep_freed_memory()
 def step():
-    blocks = [torch.ones(12 << 20) for _ in range(3)]  # 48 MiB each, more than glibc ever keeps by itself
+    blocks = [torch.ones(12 << 20) for _ in range(3)]  # 48 MiB each, more than glibc keeps
 for _ in range(8):  # until the heap has found its shape
     step()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -11,7 +11,7 @@ import pytest
 import torch
 from makers import MAKERS
 from processes import Job
-from small_study import REPO, forget_configs
+from small_study import REPO, edit_study
 from torch import Tensor
 from updates import outcomes
 
@@ -92,11 +92,10 @@ def rows(path: Path) -> list[dict[str, str]]:
 @pytest.fixture
 def two(project: Path) -> Path:
     """The tiny study, one epoch at the paper's rate, by two processes; a folder to run it in."""
-    path = project / "config" / "tiny.yaml"
-    text = path.read_text().replace("lr: 1.0e-3", "lr: 1.0e-4").replace("epochs: 2", "epochs: 1")
-    text = text.replace("snapshots: 1", "snapshots: 0")
-    path.write_text(text.replace("test: 40}", "test: 40, gpus_per_run: 2}"))
-    forget_configs()
+    edit_study("lr: 1.0e-3", "lr: 1.0e-4")
+    edit_study("epochs: 2", "epochs: 1")
+    edit_study("snapshots: 1", "snapshots: 0")
+    edit_study("test: 40}", "test: 40, gpus_per_run: 2}")
     folder = project / "two"
     folder.mkdir()
     (folder / "config").symlink_to(project / "config")

@@ -10,7 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from makers import MAKERS, images
-from small_study import edit_tiny, tiny_run
+from small_study import edit_study, tiny_run
 from torch import Tensor
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
@@ -71,7 +71,7 @@ def test_a_step_reads_only_what_stays_in_place(name: str) -> None:
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_losses_stay_on_the_gpu(name: str) -> None:
-    """On tensors that claim to be on a GPU and hold no numbers, reading one or mixing devices raises."""
+    """On tensors that claim a GPU and hold no numbers, reading one or mixing devices raises."""
     with FakeTensorMode(), torch.device("cuda"):
         model: Unsupervised = MAKERS[name]().train()
         model.at_step(3)
@@ -145,8 +145,7 @@ def test_a_snapshot_has_the_weights_of_a_run_that_ends_there(
     run, options = tiny_run("patchvae-gan"), Options(data=parts_root)
     pretrain(resolve_run(run), options)
     kept = load_weights(run.pretrain / paths.SNAPSHOTS)
-    edit_tiny(
-        project,
+    edit_study(
         "epochs: 2, batch_size: 8, lr: 1.0e-3, snapshots: 1",
         "epochs: 1, batch_size: 8, lr: 1.0e-3",
     )
@@ -158,7 +157,7 @@ def test_a_snapshot_has_the_weights_of_a_run_that_ends_there(
 
 
 def test_more_snapshots_than_epochs_are_refused(project: Path, parts_root: Path) -> None:
-    edit_tiny(project, "snapshots: 1", "snapshots: 2")
+    edit_study("snapshots: 1", "snapshots: 2")
     with pytest.raises(
         ConfigError, match=r"tiny.yaml: .*snapshots: 2 do not fit before the last of 2 epochs"
     ):
@@ -171,7 +170,7 @@ def test_bfloat16_is_close_to_single_precision_and_part_of_the_configuration(
     run, options = tiny_run("patchvae-gan-lw"), Options(data=parts_root)
     config = resolve_run(run)
     single = pretrain(config, options)["last_epoch"]
-    edit_tiny(project, "snapshots: 1", "precision: bf16")
+    edit_study("snapshots: 1", "precision: bf16")
     changed = resolve_run(run)
     assert changed.digest != config.digest
     half = pretrain(changed, options)["last_epoch"]
@@ -218,7 +217,8 @@ import sys
 from patchvae.cli import cli
 for words in (["pretrain", "{run}"], ["probe", "{run}", "conv5"]):
     cli([*words, "--data", "{parts_root}"], standalone_mode=False)
-slow = ["torch._dynamo", "torch._inductor", "torchvision", "scipy", "pandas", "matplotlib", "snakemake"]
+slow = ["torch._dynamo", "torch._inductor", "torchvision", "scipy", "pandas", "matplotlib",
+        "snakemake"]
 sys.exit(", ".join(name for name in slow if name in sys.modules) or 0)
 """
     done = subprocess.run(

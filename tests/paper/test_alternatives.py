@@ -1,4 +1,4 @@
-"""Each reading's alternatives are keys, and change a number; the defaults give the numbers of before.
+"""Each reading's alternatives are keys and change a number; defaults give the numbers of before.
 
 fixtures/defaults.json was written before these choices were keys (tests/tiny_numbers.py has the
 recipe).
@@ -67,7 +67,7 @@ def test_an_alternative_is_accepted_and_changes_a_number(
 
 @pytest.mark.parametrize("model", DEFAULTS["models"])
 def test_the_defaults_give_the_numbers_of_before(tiny: Tiny, model: str) -> None:
-    """To rounding on any machine, to the bit on the one that wrote them; results made before stand."""
+    """To rounding on any machine, to the bit on the one that wrote them."""
     initial = {"model.random_statistics": "initial"} if model == "random" else {}
     for probe, expected in DEFAULTS["models"][model].items():
         found = tiny.numbers(model, probe, initial)
@@ -80,7 +80,7 @@ def test_the_defaults_give_the_numbers_of_before(tiny: Tiny, model: str) -> None
 
 
 def test_features_of_the_two_losses_differ(tiny: Tiny) -> None:
-    """`-gan` and `-gan-lw` were the same run with the discriminator's features as reconstruction."""
+    """With the discriminator's features as loss, `-gan` and `-gan-lw` were the same run."""
     features = {"adversarial.reconstruction": "features"}
     plain, weighted = (
         tiny.numbers(model, "conv5", features) for model in ("beta-vae-gan", "beta-vae-gan-lw")

@@ -3,8 +3,9 @@
 from io import StringIO
 
 import pytest
-from made_runs import CELL, edit_study, mini_cell, write_chain, write_study, write_training
+from made_results import CELL, mini_cell, write_chain, write_training
 from rich.console import Console
+from small_study import MINI, edit_study, write_study
 
 from patchvae.analysis.cells import write_cell
 from patchvae.errors import ConfigError
@@ -45,7 +46,7 @@ def test_the_source_of_each_value(in_repo):
 
 
 def test_a_derived_prior_and_the_study_s_own_values(project):
-    write_study()
+    write_study("mini", MINI)
     values = chosen(explain(CELL))
     assert values["model.prior_vis"].value == "1/N = 0.25"
     assert values["model.prior_vis"].source == "paper"
@@ -59,7 +60,7 @@ def test_readings_are_those_of_the_cell(in_repo):
 
 
 def test_a_study_other_than_the_paper_has_a_number_and_no_verdict(project):
-    write_study()
+    write_study("mini", MINI)
     write_chain(mini_cell())
     facts = explain(CELL).facts
     assert facts["state"] == "done"
@@ -80,7 +81,7 @@ def test_the_verdict_of_a_cell_of_the_paper(project):
 
 
 def test_a_run_by_its_path_with_the_cells_it_serves(project):
-    write_study()
+    write_study("mini", MINI)
     run = mini_cell().probes()[1].run
     found = explain(f"{run.folder}/conv5")
     assert found.title == f"{run.name}/conv5"
@@ -109,9 +110,9 @@ def test_what_does_not_exist_is_an_error(in_repo, text):
 
 
 def test_the_page_says_why_a_cell_is_stale(project):
-    write_study()
+    write_study("mini", MINI)
     write_chain(mini_cell())
-    edit_study("probe: {epochs: 4", "probe: {epochs: 5")
+    edit_study("probe: {epochs: 4", "probe: {epochs: 5", "mini")
     console = Console(file=StringIO(), width=160)
     show(explain(CELL), console)
     text = console.file.getvalue()

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 import yaml
-from checkout import REPO
 from click.testing import CliRunner
-from made_runs import mini_cell, write_chain, write_stamp, write_study, write_training
+from made_results import mini_cell, write_chain, write_stamp, write_training
+from small_study import MINI, REPO, write_study
 
 from patchvae import cli
 from patchvae.errors import ConfigError
@@ -45,7 +45,7 @@ EXTRA = TOY.start + overhead("job")
 
 @pytest.fixture
 def mini(project, monkeypatch):
-    write_study()
+    write_study("mini", MINI)
     monkeypatch.setattr("patchvae.planning.forecast.device", lambda name: TOY)
     return project
 
@@ -58,7 +58,8 @@ def test_throughput_by_hand(mini):
     config = mini_cell().probes()[0]
     # 2 epochs of 80 images at 100 a second, and one second around them
     assert TOY.seconds(config.encoder) == pytest.approx((1.8, 2.6, 4.2))
-    # flips: 160 + 40 images through the frozen stages at 200, 4 x 80 trained at 320, 5 x 40 evaluated at 100
+    # flips: 160 + 40 images through the frozen stages at 200, 4 x 80 trained at 320,
+    # 5 x 40 evaluated at 100
     assert TOY.seconds(config)[1] == pytest.approx(1 + 1 + 1 + 2)
 
 
@@ -66,7 +67,8 @@ def test_further_probes_take_what_conv5_and_the_distances_take(mini):
     config = mini_cell().probes()[0]
     standardised, knn = (resolve_probe(config.run, n) for n in ("conv5-standardised", "knn"))
     assert TOY.seconds(standardised) == TOY.seconds(config)
-    # 80 + 40 images at 200 a second; 80 x 40 distances, 256 of them like one image judged, at 100 a second
+    # 80 + 40 images at 200 a second; 80 x 40 distances, 256 of them like one image judged,
+    # at 100 a second
     assert TOY.seconds(knn)[1] == pytest.approx(1 + 120 / 200 + 3200 / 256 / 100)
 
 
@@ -245,7 +247,7 @@ def test_a_target_that_does_not_exist_is_an_error(in_repo, target):
 
 
 def test_the_command(project):
-    write_study()
+    write_study("mini", MINI)
     done = CliRunner().invoke(cli.cli, ["forecast", "mini", "--gpus", "2", "--budget", "1"])
     assert done.exception is None
     assert "Wall time on 2 cores: " in done.output

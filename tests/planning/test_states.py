@@ -7,16 +7,14 @@ import time
 
 import pytest
 from click.testing import CliRunner
-from made_runs import (
+from made_results import (
     CELL,
-    edit_study,
     mini_cell,
     write_chain,
     write_stamp,
-    write_study,
     write_training,
 )
-from small_study import REPO
+from small_study import MINI, REPO, edit_study, write_study
 
 from patchvae import cli
 from patchvae.analysis.cells import summarise
@@ -32,7 +30,7 @@ from patchvae.study.tables import parse_cell
 @pytest.fixture
 def mini(project):
     """A working folder with the study `mini`."""
-    write_study()
+    write_study("mini", MINI)
     return project
 
 
@@ -71,7 +69,7 @@ def test_a_finished_chain_is_done_with_its_seconds(mini):
 
 def test_an_edit_of_a_probe_key_makes_probes_stale_and_names_the_key(mini):
     write_chain(mini_cell())
-    edit_study("probe: {epochs: 4", "probe: {epochs: 5")
+    edit_study("probe: {epochs: 4", "probe: {epochs: 5", "mini")
     assert words() == {
         "prepare": ["done"],
         "pretrain": ["done"] * 2,
@@ -83,8 +81,8 @@ def test_an_edit_of_a_probe_key_makes_probes_stale_and_names_the_key(mini):
 
 def test_an_undone_edit_makes_nothing_stale(mini):
     write_chain(mini_cell())
-    edit_study("epochs: 4", "epochs: 5")
-    edit_study("epochs: 5", "epochs: 4")
+    edit_study("epochs: 4", "epochs: 5", "mini")
+    edit_study("epochs: 5", "epochs: 4", "mini")
     assert all_done()
 
 
@@ -161,7 +159,7 @@ def test_a_stopped_training_has_its_state(prepared, monkeypatch):
 
 
 def test_a_diverged_probe_is_failed_until_it_succeeds(prepared):
-    edit_study("probe: {epochs: 4", "probe: {lr: 1.0e+30, epochs: 4")
+    edit_study("probe: {epochs: 4", "probe: {lr: 1.0e+30, epochs: 4", "mini")
     config = mini_cell().probes()[0]
     assert invoke("pretrain", config.run.name).exception is None
     assert isinstance(invoke("probe", config.run.name, "conv5").exception, DivergedError)
@@ -172,7 +170,7 @@ def test_a_diverged_probe_is_failed_until_it_succeeds(prepared):
     partial = summarise(mini_cell(), partial=True)
     assert [entry["seed"] for entry in partial["failed"]] == [0]  # seed 1 was not run
     assert "exited with 4" in partial["failed"][0]["error"]
-    edit_study("lr: 1.0e+30, ", "")
+    edit_study("lr: 1.0e+30, ", "", "mini")
     assert state_of("probe").word == "not started"  # the failure was of another configuration
     assert invoke("probe", config.run.name, "conv5").exception is None
     assert state_of("probe").word == "done"

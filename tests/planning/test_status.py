@@ -4,8 +4,9 @@ from io import StringIO
 
 import pytest
 from click.testing import CliRunner
-from made_runs import CELL, edit_study, mini_cell, write_chain, write_study, write_training
+from made_results import CELL, mini_cell, write_chain, write_training
 from rich.console import Console
+from small_study import MINI, edit_study, write_study
 
 from patchvae import cli
 from patchvae.analysis.compare import compare_study
@@ -18,7 +19,7 @@ from patchvae.study.runs import Run, resolve_run
 
 @pytest.fixture
 def mini(project):
-    write_study()
+    write_study("mini", MINI)
     write_chain(mini_cell())
     return project
 
@@ -46,7 +47,7 @@ def test_an_edit_s_cost(mini):
         "At stake: an edit of a key of any section but `probe` costs up to 0.07 h"
         " (2 pretrainings and the 2 probes on them), one of a `probe` key up to 0.03 h."
     ]
-    edit_study("lr: 1.0e-3", "lr: 2.0e-3")
+    edit_study("lr: 1.0e-3", "lr: 2.0e-3", "mini")
     lines = cost_lines(status("mini"))
     assert lines[0].startswith("Stale: 4 finished trainings, which took 0.07 h")
     assert "  2 x configuration: pretrain.lr 0.001 -> 0.002" in lines

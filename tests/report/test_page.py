@@ -1,4 +1,4 @@
-"""The report page: its numbers are the cells', nothing missing is hidden, and a real browser finds it whole."""
+"""The report page: the cells' numbers, nothing missing hidden, whole in a real browser."""
 
 import base64
 import json
@@ -11,39 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_results import write_numbers
 
-from patchvae.analysis.cells import cell_config_digest
 from patchvae.errors import CheckpointError
 from patchvae.figures.catalogue import illustrations
 from patchvae.paper.published import CellKey, accuracy
 from patchvae.report.page import html, write_page
-from patchvae.runtime.results import write_bytes, write_result
-from patchvae.study.tables import Cell, load_table
-
-
-def write_cell(cell: Cell, values: list[float]) -> None:
-    published = accuracy().get(CellKey(cell.table, cell.row.key, cell.column_key))
-    document = {
-        "study": cell.study,
-        "table": cell.table,
-        "row": cell.row.key,
-        "column": cell.column_key,
-        "model": cell.row.model,
-        "probe": cell.probes()[0].name,
-        "seeds": list(range(len(values))),
-        "values": values,
-        "failed": [],
-        "n_test": 10_000,
-        "mean": sum(values) / len(values),
-        "sd": 0.1,
-        "interval": [min(values) - 1, max(values) + 1],
-        "interval_kind": "seeds and images",
-        "paper": published if cell.study == "paper" else None,
-        "config_digest": cell_config_digest(cell),
-        "data_digest": "0" * 64,
-        "source_digest": "1" * 64,
-    }
-    write_result(cell.path, "cell", document)
+from patchvae.runtime.results import write_bytes
+from patchvae.study.tables import load_table
 
 
 def tiny_png() -> bytes:
@@ -64,7 +39,7 @@ def tiny_page(project: Path) -> Path:
     """The page of the study `tiny`: one cell of Table 1 missing, Figure 1 drawn, the others not."""
     for cell in [*load_table("tiny", "table1").cells(), *load_table("tiny", "table5").cells()]:
         if cell.key != "table1/bigan/parts32-conv3":
-            write_cell(cell, [10.11, 10.33])
+            write_numbers(cell, [10.11, 10.33])
     write_bytes(Path("figures/tiny/figure1.png"), tiny_png())
     return write_page("tiny", illustrations("tiny"))
 
@@ -75,8 +50,8 @@ def paper_page(project: Path) -> Path:
     cells = {cell.key: cell for cell in load_table("paper", "table4").cells()}
     close, far = (cells[f"table4/prior_vis={x}/cifar100-conv5"] for x in (0.01, 0.05))
     published = accuracy()[CellKey("table4", "prior_vis=0.01", "cifar100-conv5")]
-    write_cell(close, [published - 0.1, published, published + 0.1, published, published])
-    write_cell(far, [90.0, 90.1, 90.2, 90.1, 90.0])
+    write_numbers(close, [published - 0.1, published, published + 0.1, published, published])
+    write_numbers(far, [90.0, 90.1, 90.2, 90.1, 90.0])
     return write_page("paper", illustrations("paper"))
 
 
@@ -128,7 +103,7 @@ def test_the_headline_speaks_of_claims_with_two_seeds_only(tiny_page: Path) -> N
     text = " ".join(tiny_page.read_text().split())
     assert "statements of the paper that can be tested here" in text
     for cell in [*load_table("tiny", "table1").cells(), *load_table("tiny", "table5").cells()]:
-        write_cell(cell, [10.11])
+        write_numbers(cell, [10.11])
     alone = write_page("tiny", []).read_text()
     assert "cells have numbers." in alone
     assert "statements of the paper" not in alone

@@ -1,4 +1,4 @@
-"""Snakemake's own report holds every table, figure and page of the demo, shelved, labelled and explained.
+"""Snakemake's own report holds every table, figure and page of the demo, explained.
 
 The files are stubs: what the report says of them comes from the rules alone.
 """
@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from checkout import REPO, Checkout, copy_project
-from small_study import forget_configs
+from checkout import Checkout, copy_project
+from small_study import REPO, forget_configs
 
 from patchvae.figures.catalogue import illustrations
 from patchvae.study.tables import table_names

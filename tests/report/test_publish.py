@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import fmean
 
 import pytest
-from small_study import REPO, TINY, inside
+from small_study import REPO, TINY, inside, new_project
 
 from patchvae.analysis.cells import write_cell
 from patchvae.errors import CheckpointError, ConfigError
@@ -34,9 +34,7 @@ STUDY = TINY.replace(
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, parts_root: Path) -> Path:
     """A folder with everything that the study's cells rest on, computed."""
-    folder = tmp_path_factory.mktemp("publish") / "project"
-    shutil.copytree(REPO / "config", folder / "config")
-    (folder / "config" / "tiny.yaml").write_text(STUDY)
+    folder = new_project(tmp_path_factory.mktemp("publish") / "project", tiny=STUDY)
     options = Options(device="cpu", data=parts_root)
     with inside(folder):
         cells = load_table("tiny", "table1").cells()

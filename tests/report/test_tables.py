@@ -1,6 +1,6 @@
 """Tables: golden files from results, compiled by a real LaTeX.
 
-After a wanted change: `UPDATE_GOLDEN=1 pytest tests/report/test_tables.py`, and read the difference.
+After a wanted change: `UPDATE_GOLDEN=1 pytest tests/report/test_tables.py`; read the difference.
 """
 
 import os
@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from made_results import near_paper, study_in, write_probes
+from made_results import near_paper, write_probes
+from small_study import edit_study, new_project
 
 from patchvae.analysis.cells import read_cell, sample_of, write_cell
 from patchvae.analysis.paired import contrast
@@ -31,11 +32,12 @@ needs_latex = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def paper(tmp_path_factory: pytest.TempPathFactory):
-    """Tables 1 and 3 of the paper study from two seeds, a quarter of a point around the paper's numbers."""
+    """Tables 1 and 3 of the paper study, two seeds, a quarter of a point around the paper's."""
     folder = tmp_path_factory.mktemp("paper")
     before = Path.cwd()
     os.chdir(folder)
-    study_in(folder, {"paper.yaml": ("seeds: [0, 1, 2, 3, 4]", "seeds: [0, 1]")})
+    new_project(folder)
+    edit_study("seeds: [0, 1, 2, 3, 4]", "seeds: [0, 1]", "paper")
     for table in ("table1", "table3"):
         write_probes("paper", table, near_paper)
         for cell in load_table("paper", table).cells():
@@ -183,12 +185,12 @@ def test_a_table_that_does_not_compile_is_reported(paper, monkeypatch):
 
 @pytest.fixture
 def further(tmp_path, monkeypatch):
-    """Tables 1 and 4 of the demo with further columns, in which every cell has a number of its own."""
+    """Tables 1 and 4 of the demo with further columns; every cell has a number of its own."""
     monkeypatch.chdir(tmp_path)
     first, last = "datasets: [parts32, parts64]", "table4: {datasets: [parts32]}"
-    study_in(tmp_path, {"demo.yaml": (first, f"{first}\n    columns: [conv5-standardised, knn]")})
-    study = Path("config/demo.yaml")
-    study.write_text(study.read_text().replace(last, last.replace("]}", "], columns: [knn]}")))
+    new_project(tmp_path)
+    edit_study(first, f"{first}\n    columns: [conv5-standardised, knn]", "demo")
+    edit_study(last, last.replace("]}", "], columns: [knn]}"), "demo")
     numbers = {}
     for table in ("table1", "table4"):
 

@@ -1,4 +1,4 @@
-"""Weights and training states: same bytes for the same weights, and damage is found before it is read."""
+"""Weights and training states: same weights, same bytes; damage is found before reading."""
 
 import hashlib
 import io

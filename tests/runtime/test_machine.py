@@ -93,7 +93,7 @@ def test_provenance_names_the_machine_and_the_code() -> None:
         (("probe", "tiny/parts32/random/plain/seed0", "conv2"), 2, "unknown probe 'conv2'"),
         (("cell", "tiny/table1/bigan/parts32-conv5;ls"), 2, "unknown column"),
         (("cell", "tiny/table1/bigan/parts32-conv5"), 6, "is missing: run its job first"),
-        (("pretrain", "tiny/parts32/random/plain/seed0", "--data", "nowhere"), 3, "patchvae prepare"),
+        (("pretrain", "tiny/parts32/random/plain/seed0", "--data", "no"), 3, "patchvae prepare"),
         (("pretrain", "tiny/parts32/random/plain/seed0", "--threads", "two"), 2, "threads"),
         (("pretrain", "tiny/parts32/random/plain/seed0", "--expect", "0"), 2, "edited after"),
     ],

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from processes import Job
-from small_study import REPO, forget_configs, tiny_run
+from small_study import REPO, edit_study, tiny_run
 
 from patchvae.runtime.machine import Options
 from patchvae.runtime.results import read_result
@@ -82,16 +82,12 @@ def caught(status: str) -> int:
 def test_a_signal_amid_the_last_epochs_end_leaves_a_state_and_no_result(
     project: Path, parts_root: Path
 ) -> None:
-    study = project / "config" / "tiny.yaml"
-    text = (
-        study.read_text().replace("epochs: 2", "epochs: 1").replace("snapshots: 1", "snapshots: 0")
-    )
-    study.write_text(text)
-    forget_configs()
+    edit_study("epochs: 2", "epochs: 1")
+    edit_study("snapshots: 1", "snapshots: 0")
     run = tiny_run("beta-vae")
     disturbed = project / "disturbed"
     disturbed.mkdir()
-    (disturbed / "config").symlink_to(study.parent)
+    (disturbed / "config").symlink_to(project / "config")
     arguments = ("pretrain", run.name, "--data", str(parts_root))
     job = Job(disturbed, *arguments, blocked_in="patchvae.training.loop.Loop.end_epoch")
     assert job.signal_when_blocked(signal.SIGTERM) == 75, job.text()

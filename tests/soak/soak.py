@@ -2,8 +2,9 @@
 
     python tests/soak/soak.py [--kills 50] [--seed 0]
 
-The seed fixes the sequence of victims, signals and pauses; where in its work a process is hit depends
-on the machine's speed as well. Exit status 1 when a file differs from the undisturbed run's.
+The seed fixes the sequence of victims, signals and pauses; where in its work a process is hit
+depends on the machine's speed as well. Exit status 1 when a file differs from the undisturbed
+run's.
 """
 
 import argparse
@@ -99,7 +100,7 @@ class Soak:
         return head.wait(LIMIT) == 0
 
     def _kill(self, head: subprocess.Popen[bytes]) -> None:
-        """Send a random signal to a random training, or in one of eight cases to the head process."""
+        """A random signal to a random training, or in one of eight cases to the head process."""
         number = self.draw.choice(SIGNALS)
         at_head, place = self.draw.random() < 1 / 8, self.draw.random()
         victims = [head.pid] if at_head else [process.pid for process in trainings(self.folder)]
@@ -131,10 +132,13 @@ def soak(folder: Path, kills: int, seed: int) -> bool:
         differing = sorted(k for k in wanted.keys() | found.keys() if wanted.get(k) != found.get(k))
     for name, count in sorted(test.counts.items()):
         print(f"{count:4d} {name}")
-    verdict = f"{len(differing)} of {len(wanted)} files differ: {differing}" if differing else f"all {len(wanted)} files byte-identical"  # fmt: skip
+    verdict = f"all {len(wanted)} files byte-identical"
+    if differing:
+        verdict = f"{len(differing)} of {len(wanted)} files differ: {differing}"
     print(
-        f"{test.done} kills, {test.midway} of trainings with saved states, {test.heads} head processes,"
-        f" {test.rounds} rounds, {time.monotonic() - begun:.0f} s: {verdict}"
+        f"{test.done} kills, {test.midway} of trainings with saved states,"
+        f" {test.heads} head processes, {test.rounds} rounds,"
+        f" {time.monotonic() - begun:.0f} s: {verdict}"
     )
     return not differing
 

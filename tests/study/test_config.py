@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from small_study import REPO, TINY, forget_configs
+from small_study import REPO, TINY, edit_study
 
 from patchvae.errors import ConfigError
 from patchvae.paper.readings import readings
@@ -15,13 +15,6 @@ from patchvae.study.config import SECTIONS, load_study, protocol, read_yaml, stu
 from patchvae.study.registry import ARCHITECTURES, DATASETS
 from patchvae.study.runs import Run, resolve_probe, resolve_run, variant_of
 from patchvae.study.tables import load_table
-
-
-def edit(path: Path, old: str, new: str) -> None:
-    text = path.read_text()
-    assert text.count(old) == 1, old
-    path.write_text(text.replace(old, new))
-    forget_configs()
 
 
 def refused(project: Path, *words: str) -> None:
@@ -61,22 +54,18 @@ def refused(project: Path, *words: str) -> None:
 def test_unknown_keys_and_wrong_types_are_refused(
     project: Path, old: str, new: str, words: list[str]
 ) -> None:
-    edit(project / "config" / "tiny.yaml", old, new)
+    edit_study(old, new)
     refused(project, *words)
 
 
 def test_an_unknown_data_set_is_refused_with_what_there_is(project: Path) -> None:
-    edit(project / "config" / "tiny.yaml", "  parts32: {train", "  parts33: {train")
+    edit_study("  parts32: {train", "  parts33: {train")
     with pytest.raises(ConfigError, match=r"unknown dataset 'parts33'.*parts32"):
         load_study("tiny")
 
 
 def test_a_table_must_not_use_a_data_set_that_the_study_does_not_list(project: Path) -> None:
-    edit(
-        project / "config" / "tiny.yaml",
-        "table5: {datasets: [parts32]}",
-        "table5: {datasets: [parts64]}",
-    )
+    edit_study("table5: {datasets: [parts32]}", "table5: {datasets: [parts64]}")
     refused(project, "parts64", "'datasets'")
 
 
@@ -113,7 +102,7 @@ def test_a_key_that_stands_twice_is_named_with_its_lines(
 ) -> None:
     """YAML itself would silently take the last of the two."""
     path = project / "config" / name
-    edit(path, old, new)
+    edit_study(old, new, name.removesuffix(".yaml"))
     lines = [n for n, text in enumerate(path.read_text().splitlines(), 1) if f"{key}" in text]
     with pytest.raises(ConfigError) as caught:
         load_table("tiny", "table1")
@@ -145,14 +134,15 @@ def test_merged_keys_may_be_set_again(tmp_path: Path) -> None:
          "'beta_vis' is no hyper-parameter of bigan"),
         ("[parts32]}\n", "[parts32], extra: [{model: external, encoder: mine}]}\n",
          "unknown external encoder 'mine'"),
-        ("[parts32]}\n", "[parts32], extra: [{model: external}]}\n", "a row of model external needs"),
+        ("[parts32]}\n", "[parts32], extra: [{model: external}]}\n",
+         "a row of model external needs"),
         ("[parts32]}\n", "[parts32], without: [x]}\n", "table5: 'without' names 'x'"),
     ],
 )  # fmt: skip
 def test_errors_about_a_studys_content_begin_with_its_file(
     project: Path, old: str, new: str, message: str
 ) -> None:
-    edit(project / "config" / "tiny.yaml", old, new)
+    edit_study(old, new)
     with pytest.raises(ConfigError) as caught:
         load_table("tiny", "table5")
     assert str(caught.value).startswith(f"config/tiny.yaml: {message}")
@@ -176,7 +166,7 @@ def test_a_missing_file_says_where_to_run(tmp_path: Path) -> None:
 def test_the_protocol_itself_is_checked(
     project: Path, old: str, new: str, words: list[str]
 ) -> None:
-    edit(project / "config" / "protocol.yaml", old, new)
+    edit_study(old, new, "protocol")
     with pytest.raises(ConfigError) as caught:
         load_study("tiny")
     for word in ("protocol.yaml", *words):

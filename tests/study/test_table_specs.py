@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from small_study import TINY, forget_configs
+from small_study import TINY, write_study
 
 from patchvae.analysis.compare import compare_study
 from patchvae.errors import ConfigError
-from patchvae.figures.inputs import figure_cells
+from patchvae.figures.inputs import table1_cells
 from patchvae.paper.published import CellKey, accuracy
 from patchvae.study.config import load_study, study_names
 from patchvae.study.registry import PROBES
@@ -86,14 +86,13 @@ def test_unknown_addresses_are_refused(in_repo: Path, address: str, message: str
         parse_cell(address)
 
 
-def write(project: Path, table1: str) -> None:
+def write(table1: str) -> None:
     text = TINY.split("tables:")[0] + f"tables:\n  table1: {{datasets: [parts32], {table1}}}\n"
-    (project / "config" / "tiny.yaml").write_text(text)
-    forget_configs()
+    write_study("tiny", text)
 
 
 def test_a_study_can_leave_out_rows_and_add_some(project: Path) -> None:
-    write(project, "without: [bigan, beta-vae], extra: [{model: random, reference: true}]")
+    write("without: [bigan, beta-vae], extra: [{model: random, reference: true}]")
     rows = [row.key for row in load_table("tiny", "table1").rows()]
     assert "bigan" not in rows
     assert rows[-1] == "random"
@@ -104,7 +103,7 @@ def test_a_study_can_leave_out_rows_and_add_some(project: Path) -> None:
 def test_a_study_can_add_columns_that_the_paper_does_not_have(project: Path) -> None:
     further = [name for name, probe in PROBES.items() if probe.about]
     before = load_table("tiny", "table1")
-    write(project, f"without: [imagenet-pretrained], columns: [{', '.join(further)}]")
+    write(f"without: [imagenet-pretrained], columns: [{', '.join(further)}]")
     table = load_table("tiny", "table1")
     assert table.columns[: len(before.columns)] == before.columns
     assert [column.probe for column in table.columns[3:]] == further
@@ -113,7 +112,7 @@ def test_a_study_can_add_columns_that_the_paper_does_not_have(project: Path) -> 
         key = CellKey.parse(cell.key)
         assert (key.dataset, key.measure) == ("parts32", cell.column.key)
         assert parse_cell(str(cell.path)) == cell
-    shown = {cell.column.key for cell in figure_cells("tiny", "heatmap")}
+    shown = {cell.column.key for cell in table1_cells("tiny")}
     assert shown == {column.key for column in before.columns}
     rows = [row for row in compare_study("tiny").rows if row.key.measure in further]
     assert {row.paper for row in rows} == {None}
@@ -140,7 +139,7 @@ def test_a_study_can_add_columns_that_the_paper_does_not_have(project: Path) -> 
     ],
 )  # fmt: skip
 def test_bad_rows_are_refused(project: Path, table1: str, message: str) -> None:
-    write(project, table1)
+    write(table1)
     with pytest.raises(ConfigError, match=message) as caught:
         load_table("tiny", "table1")
     assert "\n" not in str(caught.value)
@@ -165,8 +164,6 @@ def test_bad_specifications_are_refused(project: Path, old: str, new: str, messa
 
 
 def test_a_table_without_specification_is_refused(project: Path) -> None:
-    text = TINY + "  table77: {datasets: [parts32]}\n"
-    (project / "config" / "tiny.yaml").write_text(text)
-    forget_configs()
+    write_study("tiny", TINY + "  table77: {datasets: [parts32]}\n")
     with pytest.raises(ConfigError, match=r"config/tables/table77\.yaml does not exist"):
         load_table("tiny", "table77")

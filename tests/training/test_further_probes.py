@@ -1,4 +1,4 @@
-"""The probes beyond the paper against direct computations: nearest neighbours, standardised features."""
+"""Probes beyond the paper against direct computations: neighbours, standardised features."""
 
 import json
 from collections import Counter
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.spatial.distance import cdist
-from small_study import edit_tiny
+from small_study import edit_study
 from torch import Tensor
 
 from patchvae.analysis.cells import cell_config_digest
@@ -77,7 +77,7 @@ def split_of(x: Tensor) -> Split:
 
 
 def by_votes(labels: list[int]) -> list[int]:
-    """The classes of neighbours, nearest first, as a sentence says it: votes, then the nearest member."""
+    """The classes of neighbours, nearest first, by votes, then by the nearest member."""
     votes = Counter(labels)
     return sorted(votes, key=lambda name: (-votes[name], labels.index(name)))
 
@@ -93,7 +93,7 @@ def test_the_nearest_are_those_of_all_distances(at_once: int) -> None:
 
 @pytest.mark.parametrize("at_once", [1, 3, 8, 100])
 def test_of_equally_near_images_the_first_is_nearer(at_once: int) -> None:
-    """Points of a small lattice, most of them several times: distances are integers, with many ties."""
+    """Points of a small lattice, most several times: distances are integers, with many ties."""
     draw = np.random.default_rng(0)
     test, train = (draw.integers(0, 3, (n, 2, 1, 1)) for n in (20, 50))
     distances = cdist(test[..., 0, 0], train[..., 0, 0], "sqeuclidean").astype(int)
@@ -163,7 +163,7 @@ def test_the_whole_probe_is_a_vote_of_the_plain_training_images(
 def test_more_neighbours_than_images_are_refused(
     project: Path, encoder: Run, options: Options
 ) -> None:
-    edit_tiny(project, "hidden: 32", "hidden: 32, neighbours: 41")
+    edit_study("hidden: 32", "hidden: 32, neighbours: 41")
     with pytest.raises(
         ConfigError, match=r"tiny\.yaml: .* 41 neighbours of 40 images: lower probe"
     ):
@@ -172,7 +172,7 @@ def test_more_neighbours_than_images_are_refused(
 
 def test_features_that_change_in_training_are_not_standardised(project: Path) -> None:
     run = Run("tiny", "parts32", "random", "plain", 0)
-    edit_tiny(project, "hidden: 32", "hidden: 32, frozen_bn: train")
+    edit_study("hidden: 32", "hidden: 32, frozen_bn: train")
     with pytest.raises(ConfigError, match=r"config/tiny\.yaml: .* set probe\.frozen_bn of parts32"):
         resolve_probe(run, "conv5-standardised")
     assert resolve_probe(run, "knn").probe == NeighbourSettings(20, "fp32")
@@ -309,7 +309,7 @@ def test_a_key_concerns_the_probes_that_read_it(project: Path, new: str, changed
     run = Run("tiny", "parts32", "random", "plain", 0)
     names = ("conv5", *FURTHER)
     before = {name: resolve_probe(run, name).digest for name in names}
-    edit_tiny(project, "hidden: 32", new)
+    edit_study("hidden: 32", new)
     after = {name: resolve_probe(run, name).digest for name in names}
     assert {name for name in names if before[name] != after[name]} == changed
     assert len({*before.values(), *after.values()}) == len(names) + len(changed)

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_study import REPO, forget_configs
+from small_study import REPO, edit_study, tiny_run
 
 from patchvae.runtime.failures import failure_of
-from patchvae.study.config import load_study
-from patchvae.study.runs import Run, resolve_run, variant_of
+from patchvae.study.runs import Run, resolve_run
 
 # the command, in a process that may take 256 MiB of the GPU
 SHARE = """
@@ -23,16 +22,14 @@ main()
 """
 
 
-def large(project: Path, latent_dim: int) -> Run:
+def large(latent_dim: int) -> Run:
     """A beta-VAE of the tiny study whose head and decoder take 12 kB for each latent."""
-    study = project / "config" / "tiny.yaml"
-    study.write_text(study.read_text().replace("latent_dim: 8", f"latent_dim: {latent_dim}"))
-    forget_configs()
-    return Run("tiny", "parts32", "beta-vae", variant_of(load_study("tiny"), "parts32", "beta-vae", {}), 0)  # fmt: skip
+    edit_study("latent_dim: 8", f"latent_dim: {latent_dim}")
+    return tiny_run("beta-vae")
 
 
 def check_failure(run: Run, *command: str, kind: str) -> None:
-    """Exit code 7, one line with the batch size and the peak, the same in the record, and no result."""
+    """Exit code 7, one line with batch size and peak, the same in the record, and no result."""
     done = subprocess.run(
         command, env={**os.environ, "PYTHONPATH": str(REPO)},
         capture_output=True, text=True, check=False,
@@ -53,14 +50,15 @@ def test_too_little_memory_exits_7_with_batch_size_and_peak(
     project: Path, parts_root: Path
 ) -> None:
     """The process may map 20 GB, the model wants 200."""
-    run = large(project, 20_000_000)
-    command = f"ulimit -v 20000000; exec {sys.executable} -m patchvae pretrain {run.name} --data {parts_root}"  # fmt: skip
+    run = large(20_000_000)
+    job = f"{sys.executable} -m patchvae pretrain {run.name} --data {parts_root}"
+    command = f"ulimit -v 20000000; exec {job}"
     check_failure(run, "bash", "-c", command, kind="main")
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch sees no GPU")
 def test_a_full_gpu_exits_7_with_batch_size_and_peak(project: Path, parts_root: Path) -> None:
     """The weights take 120 of the 256 MiB; gradients and moments do not fit beside them."""
-    run = large(project, 10_000)
+    run = large(10_000)
     command = (sys.executable, "-c", SHARE, "pretrain", run.name, "--data", str(parts_root))
     check_failure(run, *command, "--device", "cuda", kind="GPU")

@@ -9,22 +9,19 @@ from pathlib import Path
 import psutil
 import pytest
 from processes import PATIENCE, Job
-from small_study import forget_configs
+from small_study import edit_study, tiny_run
 
 from patchvae.runtime.launch import _common_exit
 from patchvae.study import paths
-from patchvae.study.config import load_study
-from patchvae.study.runs import Run, variant_of
+from patchvae.study.runs import Run
 
 
 @pytest.fixture
 def run(project: Path) -> Run:
     """A run of the tiny study by two processes."""
-    path = project / "config" / "tiny.yaml"
-    text = path.read_text().replace("test: 40}", "test: 40, gpus_per_run: 2}")
-    path.write_text(text.replace("epochs: 2", "epochs: 6"))
-    forget_configs()
-    return Run("tiny", "parts32", "patchvae", variant_of(load_study("tiny"), "parts32", "patchvae", {}), 0)  # fmt: skip
+    edit_study("test: 40}", "test: 40, gpus_per_run: 2}")
+    edit_study("epochs: 2", "epochs: 6")
+    return tiny_run("patchvae")
 
 
 def weights(folder: Path, run: Run) -> dict[str, bytes]:
@@ -53,7 +50,7 @@ def to_worker(rank: int, number: signal.Signals) -> Callable[[Job], None]:
 def test_stopped_and_killed_it_ends_as_if_undisturbed(
     project: Path, run: Run, parts_root: Path
 ) -> None:
-    """SIGTERM to torchrun's parent, as Slurm does; to one worker; SIGKILL of one; then to the end."""
+    """SIGTERM to torchrun's parent, as Slurm does; to one worker; SIGKILL of one; then on."""
     arguments = ("pretrain", run.name, "--device", "cpu", "--data", str(parts_root))
     undisturbed = Job(project, *arguments)
     disturbed = project / "disturbed"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from processes import Job
-from small_study import edit_tiny, tiny_run
+from small_study import edit_study, tiny_run
 from torch import Tensor, nn
 
 from patchvae.errors import ConfigError, DataError
@@ -113,7 +113,7 @@ def test_results_say_what_made_them(project: Path, parts_root: Path) -> None:
 def test_a_diverging_learning_rate_stops_at_the_step_and_leaves_no_result(
     model: str, project: Path, parts_root: Path
 ) -> None:
-    edit_tiny(project, "lr: 1.0e-3", "lr: 1.0e+30")
+    edit_study("lr: 1.0e-3", "lr: 1.0e+30")
     run = tiny_run(model)
     arguments = ("pretrain", run.name, "--data", str(parts_root), "--save-every", "0")
     messages = []
@@ -132,13 +132,13 @@ def test_a_diverging_learning_rate_stops_at_the_step_and_leaves_no_result(
 def test_another_configuration_never_resumes_a_state_and_removes_it_in_the_end(
     project: Path, parts_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A state left at learning rate 1e-3 does not touch a run at 2e-3, which then clears it away."""
+    """A state of learning rate 1e-3 does not touch a run at 2e-3, which then removes it."""
     run, options = tiny_run("beta-vae"), Options(device="cpu", data=parts_root)
     arguments = ("pretrain", run.name, "--data", str(parts_root), "--save-every", "0")
     assert Job(project, *arguments).signal_at(3, signal.SIGTERM) == 75
     (left,) = {path.parent.parent for path in states(project)}
     assert left == project / f"results/tiny/state/{run.name.removeprefix('tiny/')}/pretrain"
-    edit_tiny(project, "lr: 1.0e-3", "lr: 2.0e-3")
+    edit_study("lr: 1.0e-3", "lr: 2.0e-3")
     pretrain(resolve_run(run), options)
     mixed = weights(run)
     assert "states of another configuration, code or images" in capsys.readouterr().err
@@ -171,7 +171,7 @@ def test_a_broken_newest_state_is_named_and_the_previous_one_used(
 def test_a_full_disk_exits_7_with_the_last_states_whole(
     project: Path, parts_root: Path, tmpfs: Callable[[str], Path]
 ) -> None:
-    """A state takes 17 MB: two fit, the third does not; with room the run goes on from the second."""
+    """A state takes 17 MB: two fit, not three; with room the run goes on from the second."""
     run = tiny_run("beta-vae")
     pretrain(resolve_run(run), Options(device="cpu", data=parts_root))
     disk = tmpfs("size=40m")
@@ -190,13 +190,13 @@ def test_a_full_disk_exits_7_with_the_last_states_whole(
 
 
 def test_too_few_images_for_a_batch_are_refused(project: Path, parts_root: Path) -> None:
-    edit_tiny(project, "train: 40", "train: 7")
+    edit_study("train: 40", "train: 7")
     with pytest.raises(ConfigError, match="7 images make no batch of 8"):
         pretrain(resolve_run(tiny_run("beta-vae")), Options(device="cpu", data=parts_root))
 
 
 def test_more_images_than_there_are_are_refused(project: Path, parts_root: Path) -> None:
-    edit_tiny(project, "train: 40", "train: 10001")
+    edit_study("train: 40", "train: 10001")
     with pytest.raises(ConfigError, match="choose 1 to 10000"):
         pretrain(resolve_run(tiny_run("beta-vae")), Options(device="cpu", data=parts_root))
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 import yaml
 from processes import Job
-from small_study import edit_tiny
+from small_study import edit_study
 from torch import Tensor, nn
 
 from patchvae.data.rowfile import RowFile
@@ -171,7 +171,7 @@ def test_training_moves_the_rest_and_nothing_frozen(frozen: str | None, images: 
 
 
 def test_frozen_bn_in_train_mode_uses_and_keeps_each_batchs_statistics(images: Images) -> None:
-    """As in the release (reading A13): features are no constant of the image, so they are not cached."""
+    """As in the release (reading A13): features are no constant of the image, so not cached."""
     torch.manual_seed(0)
     classifier = Classifier(Trunk(), "conv1", 32, 10, hidden=16, frozen_bn="train").train()
     live = features_of(images, classifier, flip=False)
@@ -204,7 +204,7 @@ def test_affine_parameters_may_be_frozen_in_the_trained_stages_too() -> None:
 def test_the_reported_epoch_is_the_last_or_the_first_best(
     project: Path, encoder: Run, options: Options, report: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    edit_tiny(project, "lr_step: 2,", f"lr_step: 2, report: {report},")
+    edit_study("lr_step: 2,", f"lr_step: 2, report: {report},")
     seen: list[dict[str, np.ndarray]] = []
     real = evaluate
 
@@ -240,7 +240,7 @@ def test_the_learning_rate_falls_once_an_epoch_by_the_protocol(
 def test_the_optimizer_takes_the_rate_momentum_and_decay_of_the_protocol(
     project: Path, encoder: Run, options: Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    edit_tiny(project, "lr_step: 2", "lr_step: 1")
+    edit_study("lr_step: 2", "lr_step: 1")
     used: list[tuple[float, float, float]] = []
     step = SGD.step
 
@@ -335,7 +335,7 @@ def test_results_agree_with_the_predictions_beside_them(encoder: Run, options: O
 def test_an_encoder_of_another_configuration_is_refused(
     project: Path, encoder: Run, options: Options
 ) -> None:
-    edit_tiny(project, "test: 40", "test: 50")
+    edit_study("test: 40", "test: 50")
     with pytest.raises(CheckpointError, match="made with another configuration"):
         probe(resolve_probe(encoder, "conv5"), options)
 
@@ -392,7 +392,7 @@ def test_killed_at_random_steps_it_ends_as_if_undisturbed(
 def test_a_diverging_probe_exits_4_and_leaves_no_result(
     project: Path, encoder: Run, options: Options
 ) -> None:
-    edit_tiny(project, "lr_step: 2", "lr_step: 2, lr: 1.0e+30")
+    edit_study("lr_step: 2", "lr_step: 2, lr: 1.0e+30")
     job = Job(project, "probe", encoder.name, "conv5", "--data", str(options.data))
     assert job.wait() == 4, job.text()
     line = job.text().strip().splitlines()[-1]

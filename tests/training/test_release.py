@@ -1,4 +1,4 @@
-"""Checkpoints made here in the form that the release's are described to have, not the authors' own."""
+"""Checkpoints made here in the form described for the release's, not the authors' own."""
 
 import argparse
 import os
@@ -9,7 +9,7 @@ import pytest
 import torch
 from makers import images, make_parts
 from processes import Job
-from small_study import forget_configs
+from small_study import TINY, write_study
 from torch import Tensor
 
 from patchvae.errors import CheckpointError, DataError
@@ -137,11 +137,8 @@ def test_the_command_prints_writes_and_refuses(project: Path) -> None:
     assert job.wait() == 0, job.text()
     assert "trunk.conv1.weight <- state_dict.module.features.0.weight" in job.text()
     assert "left out: state_dict.module.discriminator.0.weight" in job.text()
-    study = project / "config" / "tiny.yaml"
-    study.write_text(
-        study.read_text() + "external: {released: {weights: released/encoder.safetensors}}\n"
-    )
-    forget_configs()
+    weights = "external: {released: {weights: released/encoder.safetensors}}\n"
+    write_study("tiny", TINY + weights)
     from patchvae.models import build
     from patchvae.study.runs import Run, resolve_run
 

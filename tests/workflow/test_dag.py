@@ -1,5 +1,7 @@
 """Exact job sets: what a target plans, and what an edit makes stale."""
 
+import re
+
 import pytest
 
 TINY = ("tables/tiny/table1.tex", "tables/tiny/table5.tex")
@@ -13,7 +15,7 @@ def test_table1_of_the_paper_plans_every_cell_once(fresh):
         "pretrain": 150,
         "probe": 450,
         "cell": 90,
-        "paper_table": 1,
+        "table": 1,
     }
 
 
@@ -25,8 +27,45 @@ def test_a_run_that_several_tables_need_is_trained_once(fresh):
         "pretrain": 5 * (30 + 22),
         "probe": 5 * (90 + 22),
         "cell": 90 + 16 + 6 + 6,
-        "paper_table": 4,
+        "table": 4,
     }
+
+
+def test_a_new_table_is_one_file_and_one_line_in_a_study(fresh):
+    (fresh.folder / "config/tables/depth.yaml").write_text(
+        "table: depth\ncaption: Two sizes\ncolumns: [{key: conv3, probe: conv3}]\npanels:\n"
+        "  - header: Model\n    groups: [[{model: patchvae, set: {num_parts: 8}}, "
+        "{model: bigan}]]\n"
+    )
+    fresh.edit(
+        "config/tiny.yaml",
+        "  table5: {datasets: [parts32]}",
+        "  table5: {datasets: [parts32]}\n  depth: {datasets: [parts32]}",
+    )
+    assert fresh.planned("tables/tiny/depth.tex") == {
+        "prepare": 1, "pretrain": 2, "probe": 2, "cell": 2, "table": 1,
+    }  # fmt: skip
+    assert fresh.planned("tables/tiny/depth.tex", "tables/tiny/table7.tex")["table"] == 1
+    cell = "tiny/depth/num_parts=8/parts32-conv3"
+    explained = fresh.run("patchvae", "explain", cell)
+    assert explained.returncode == 0, explained.stderr
+    # PatchVAE's on its own, on a small trunk, on labelled images only
+    found = set(re.findall(r"\bA[0-9]+\b", explained.stdout))
+    assert found >= {"A1", "A4", "A9", "A13", "A18", "A22"}
+    assert not found & {"A6", "A8", "A14", "A16", "A21"}
+
+
+@pytest.mark.parametrize("name", ["table6", "posterior"])
+def test_a_table_cannot_take_the_name_of_another(fresh, name):
+    (fresh.folder / f"config/tables/{name}.yaml").write_text("table: x\n")
+    fresh.edit(
+        "config/tiny.yaml",
+        "  table5: {datasets: [parts32]}",
+        f"  {name}: {{datasets: [parts32]}}",
+    )
+    done = fresh.run("patchvae", "cell", f"tiny/{name}/bigan/parts32-conv3")
+    assert done.returncode == 2
+    assert f"config/tables/{name}.yaml: another table is called '{name}'" in done.stderr
 
 
 def test_all_published_accuracies_are_planned(fresh):
@@ -40,7 +79,7 @@ def test_one_ablation_cell_plans_only_its_chain(fresh):
 
 def test_architecture_tables_train_nothing(fresh):
     tables = [f"tables/table{n}.tex" for n in range(6, 11)]
-    assert fresh.planned(*tables) == {"paper_architecture_table": 5}
+    assert fresh.planned(*tables) == {"architecture_table": 5}
 
 
 def test_finished_tables_are_left_alone(finished):
@@ -62,18 +101,21 @@ def test_finished_tables_are_left_alone(finished):
             id="a probe's key",
         ),
         pytest.param(
-            "config/tiny.yaml", "pretrain: {epochs: 1", "model: {temperature: 0.9}\n  pretrain: {epochs: 1",
+            "config/tiny.yaml", "pretrain: {epochs: 1",
+            "model: {temperature: 0.9}\n  pretrain: {epochs: 1",
             # the default and two further values of beta_vis; neither beta-VAE nor BiGAN
             {"pretrain": 3, "probe": 5, "cell": 6, "table": 2},
             id="a key of PatchVAE alone",
         ),
         pytest.param(
-            "patchvae/models/bigan.py", "return encoder + generator,", "return encoder + 2 * generator,",
+            "patchvae/models/bigan.py", "return encoder + generator,",
+            "return encoder + 2 * generator,",
             {"pretrain": 1, "probe": 3, "cell": 3, "table": 2},
             id="BiGAN's code",
         ),
         pytest.param(
-            "patchvae/training/pretrain.py", '"""The only unsupervised loop', '# a comment\n"""Some unsupervised loop',
+            "patchvae/training/phases.py", '"""The only unsupervised loop',
+            '# a comment\n"""Some unsupervised loop',
             {},
             id="a comment and a docstring",
         ),

@@ -1,22 +1,21 @@
 """What the rules share: studies, artefact names and the digests that decide what is rerun."""
 
 import os
-import signal
 import sys
 import threading
 from functools import wraps
 from pathlib import Path
 
-import psutil
 from snakemake.exceptions import WorkflowError
 
-from patchvae.study import paths, sources
-from patchvae.study.config import load_study
 from patchvae.errors import SuiteError
+from patchvae.figures.products import document_of, page_inputs, products_of, tables_of
+from patchvae.planning.jobs import parse_training
+from patchvae.planning.work import gpus
+from patchvae.runtime.forward import forward_sigterm
+from patchvae.study import paths, sources
 from patchvae.study.registry import PROBES
-from patchvae.study.tables import ARCHITECTURE_TABLES, table_names
-from patchvae.study.runs import Run, resolve_probe, resolve_run
-from patchvae.study.tables import find_cell, load_table
+from patchvae.study.tables import ARCHITECTURE_TABLES, RESERVED, find_cell, study_cells
 
 # Jobs run `python -m patchvae` with the interpreter that runs Snakemake, activated or not; a conda
 # environment, where asked for, comes before it.
@@ -27,21 +26,6 @@ os.environ["PATH"] = os.pathsep.join(
 
 envvars:
     "PATH",
-
-
-def forward_sigterm():
-    """Pass SIGTERM on to the training: with proctrack/cgroup Slurm signals the first process only."""
-    read, write = os.pipe()
-    os.set_blocking(write, False)
-    signal.set_wakeup_fd(write)
-
-    def forward():
-        while number := os.read(read, 1):
-            if number[0] == signal.SIGTERM:
-                for child in psutil.Process().children(recursive=True):
-                    child.send_signal(signal.SIGTERM)
-
-    threading.Thread(target=forward, daemon=True).start()
 
 
 if "SLURM_JOB_ID" in os.environ:
@@ -101,118 +85,55 @@ def clear(function):
     return wrapped
 
 
+# Tables and figures of the paper lie at the top, those of other studies one folder down: `below` is empty or a
+# slash and the study.
 wildcard_constraints:
+    below=r"(/[a-z0-9][a-z0-9-]*)?",
     study=r"[a-z0-9][a-z0-9-]*",
     dataset=r"[a-z0-9]+",
     model=r"[a-z0-9-]+",
     variant=r"[A-Za-z0-9.-]+",
     seed=r"0|[1-9][0-9]*",
     probe=r"[a-z0-9-]+",
-    table=r"table[1-5]",
+    table=rf"(?!(?:{'|'.join(RESERVED)})\.)[a-z0-9][a-z0-9-]*",
     row=r"[A-Za-z0-9_.=,+-]+",
     column=r"[a-z0-9]+-[A-Za-z0-9-]+",
 
 
 def study_of(wildcards):
-    return wildcards.get("study", paths.MAIN_STUDY)
+    """The study of a path that names it, or of a table or figure: none below is the paper's."""
+    if "below" in wildcards.keys():
+        return wildcards.below.removeprefix("/") or paths.MAIN_STUDY
+    return wildcards.study
 
 
 @clear
-def run_of(wildcards):
-    return resolve_run(
-        Run(
-            wildcards.study,
-            wildcards.dataset,
-            wildcards.model,
-            wildcards.variant,
-            int(wildcards.seed),
-        )
-    )
+def config_of(wildcards):
+    """The resolved configuration of a pretraining or probe."""
+    stage = wildcards.get("probe", "pretrain")
+    return parse_training(f"{paths.RUN.format(**wildcards)}/{stage}")
 
 
-@clear
-def probe_of(wildcards):
-    return resolve_probe(run_of(wildcards).run, wildcards.probe)
-
-
-@clear
 def gpus_of(wildcards):
-    """GPUs, and with each a process and a core, that share a training."""
-    if wildcards.get("probe") is None and run_of(wildcards).pretrain is None:
-        return 1
-    return load_study(wildcards.study).gpus(wildcards.dataset)
+    return gpus(config_of(wildcards))
 
 
-@clear
-def tables_of(study):
-    """The .tex of every table of a study."""
-    names = table_names(study)
-    return [str(paths.table(study, name, "tex")) for name in names]
+def cells_of(study, table=None):
+    """The files of every cell of a study, or of one of its tables."""
+    return [str(cell.path) for cell in clear(study_cells)(study, table)]
 
 
-@clear
-def cell_of(wildcards):
-    return find_cell(wildcards.study, wildcards.table, wildcards.row, wildcards.column)
-
-
-@clear
-def table_cells(wildcards):
-    """Every cell of an accuracy table."""
-    return [
-        str(cell.path)
-        for cell in load_table(study_of(wildcards), wildcards.table).cells()
-    ]
-
-
-@clear
-def study_cells(wildcards):
-    """Every cell of a study."""
-    return [
-        str(cell.path)
-        for name in load_study(wildcards.study).tables
-        for cell in load_table(wildcards.study, name).cells()
-    ]
-
-
-@clear
-def document_of(study):
-    """The PDF of all tables of a study."""
-    load_study(study)
-    return str(paths.output("tables", study, "tables.pdf"))
-
-
-@clear
-def page_inputs(wildcards):
-    """Every number and picture of a study."""
-    study = wildcards.study
-    tables = load_study(study).tables
-    cells = [cell.path for table in tables for cell in load_table(study, table).cells()]
-    counts = [paths.table(study, name, "csv") for name in page.COUNTED]
-    figures = [Target(study, FIGURES[name]).path("png") for name in figure_names(study)]
-    return [str(path) for path in (*cells, *counts, *figures)]
-
-
-def products_of(study):
-    """Every table and figure of a study, its comparison, and the page that shows them all."""
-    return [
-        *tables_of(study),
-        *figures_of(study),
-        f"{paths.RESULTS}/{study}/comparison.html",
-        f"{paths.RESULTS}/{study}/report.html",
-    ]
-
-
-def table_outputs(study, caption):
-    """A table's four files, the HTML one in Snakemake's report; no study means the paper's."""
-    base = f"tables/{study}/{{table}}" if study else "tables/{table}"
+def table_outputs(caption):
+    """A table's four files, the HTML one in Snakemake's report."""
     shown = report(
-        f"{base}.html",
+        "tables{below}/{table}.html",
         caption=f"../report/{caption}.rst",
         category="Tables",
-        subcategory=study or paths.MAIN_STUDY,
+        subcategory=study_of,
         labels=table_labels,
     )
-    return [f"{base}.{suffix}" for suffix in paths.TABLE_FORMATS] + [shown]
+    files = [f"tables{{below}}/{{table}}.{suffix}" for suffix in paths.TABLE_FORMATS]
+    return [*files, shown]
 
 
 def table_labels(wildcards):

@@ -16,7 +16,7 @@ rule pretrain:
         mem_mb=lambda w, attempt: 8000 * attempt * gpus_of(w),
         runtime=lambda w, attempt: 480 * attempt,
     params:
-        config=lambda w: run_of(w).digest,
+        config=lambda w: config_of(w).digest,
         source=clear(lambda w: sources.pretrain_source(w.model)),
         folder=subpath(output[0], parent=True),
     shell:

@@ -18,7 +18,7 @@ rule probe:
         mem_mb=lambda w, attempt: 16000 * attempt * gpus_of(w),
         runtime=lambda w, attempt: 240 * attempt,
     params:
-        config=lambda w: probe_of(w).digest,
+        config=lambda w: config_of(w).digest,
         source=clear(lambda w: sources.probe_source(w.probe)),
         folder=subpath(input[0], ancestor=2),
     shell:

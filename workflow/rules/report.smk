@@ -1,6 +1,7 @@
 """The page that people look at, and what `snakemake --report` says of the whole."""
 
 from patchvae.report import page
+from patchvae.study.digests import file_digest
 
 
 report: "../report/workflow.rst"
@@ -8,7 +9,7 @@ report: "../report/workflow.rst"
 
 rule report_page:
     input:
-        page_inputs,
+        clear(lambda w: page_inputs(w.study)),
     output:
         f"{paths.RESULTS}/{{study}}/report.html",
         report(

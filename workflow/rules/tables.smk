@@ -1,6 +1,10 @@
 rule cell:
     input:
-        lambda w: [str(probe.folder / paths.METRICS) for probe in cell_of(w).probes()],
+        clear(
+            lambda w: [
+                str(probe.folder / paths.METRICS) for probe in find_cell(**w).probes()
+            ]
+        ),
     output:
         paths.CELL,
     log:
@@ -9,7 +13,7 @@ rule cell:
     conda:
         "../../environment.yml"
     params:
-        config=lambda w: [probe.digest for probe in cell_of(w).probes()],
+        config=clear(lambda w: [probe.digest for probe in find_cell(**w).probes()]),
         source=sources.source_digest("patchvae.analysis.cells"),
         paper=sources.paper_source("accuracy.csv", "readings.yaml"),
     shell:
@@ -18,11 +22,11 @@ rule cell:
 
 rule table:
     input:
-        table_cells,
+        lambda w: cells_of(study_of(w), w.table),
     output:
-        table_outputs("{study}", "table"),
+        table_outputs("table"),
     log:
-        "logs/{study}/{table}.log",
+        "logs{below}/{table}.log",
     localrule: True
     conda:
         "../../environment.yml"
@@ -33,36 +37,22 @@ rule table:
         "python -m patchvae table {params.target:q} > {log:q} 2>&1"
 
 
-use rule table as paper_table with:
-    output:
-        table_outputs("", "table"),
-    log:
-        f"logs/{paths.MAIN_STUDY}/{{table}}.log",
-
-
 use rule table as architecture_table with:
     input:
         [],
     output:
-        table_outputs("{study}", "architecture"),
+        table_outputs("architecture"),
     wildcard_constraints:
         table="|".join(ARCHITECTURE_TABLES),
 
 
-use rule architecture_table as paper_architecture_table with:
-    output:
-        table_outputs("", "architecture"),
-    log:
-        f"logs/{paths.MAIN_STUDY}/{{table}}.log",
-
-
 rule document:
     input:
-        lambda w: tables_of(study_of(w)),
+        clear(lambda w: tables_of(study_of(w))),
     output:
-        "tables/{study}/tables.pdf",
+        "tables{below}/tables.pdf",
     log:
-        "logs/{study}/document.log",
+        "logs{below}/document.log",
     localrule: True
     conda:
         "../../environment.yml"
@@ -73,18 +63,12 @@ rule document:
         "python -m patchvae document {params.study:q} > {log:q} 2>&1"
 
 
-use rule document as paper_document with:
-    output:
-        "tables/tables.pdf",
-    log:
-        f"logs/{paths.MAIN_STUDY}/document.log",
-
-
 rule comparison:
     input:
-        study_cells,
+        lambda w: cells_of(w.study),
     output:
         multiext("results/{study}/comparison", ".csv", ".md"),
+        multiext("results/{study}/accuracies", ".csv", ".parquet"),
         report(
             "results/{study}/comparison.html",
             caption="../report/comparison.rst",
