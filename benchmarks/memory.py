@@ -18,14 +18,14 @@ import torch
 
 from patchvae.data.tensors import CHUNK, HOST_BYTES, Images, Split, Stored, epoch_order
 from patchvae.models import build
+from patchvae.models.classifier import Classifier
 from patchvae.models.trunk import Trunk
 from patchvae.numerics.memory import keep_freed_memory
 from patchvae.numerics.optim import Adam
 from patchvae.study.config import load_study
 from patchvae.study.runs import Run, resolve_run, variant_of
-from patchvae.training.classifier import Classifier
 from patchvae.training.features import Live, cache
-from patchvae.training.pretrain import update
+from patchvae.training.phases import update
 
 CPU = torch.device("cpu")
 B = 128

@@ -38,7 +38,7 @@ from patchvae.data.tensors import Images
 from patchvae.models import build
 from patchvae.numerics.memory import keep_freed_memory
 from patchvae.numerics.optim import Adam
-from patchvae.training.pretrain import update
+from patchvae.training.phases import update
 
 B, LR, IMAGES = 128, 1e-4, 5_120
 FAMILIES = (

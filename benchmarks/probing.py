@@ -34,13 +34,14 @@ from common import (
 from torch import Tensor
 
 from patchvae.data.tensors import Images
+from patchvae.models.classifier import Classifier
 from patchvae.models.head import Head
 from patchvae.models.trunk import Trunk
 from patchvae.numerics.memory import keep_freed_memory
 from patchvae.numerics.optim import SGD
 from patchvae.study.registry import DATASETS, PROBES
-from patchvae.training.classifier import Classifier, evaluate
 from patchvae.training.features import EVAL_BATCH, Cached, Live, Split, cache
+from patchvae.training.scores import evaluate
 
 B, LR, HIDDEN, WORKERS = 128, 1e-2, 512, 2
 ORDER = ("conv5", "conv3", "conv1")

@@ -26,7 +26,7 @@ from patchvae.data.tensors import Images, Split, Stored
 from patchvae.models import build
 from patchvae.numerics.memory import keep_freed_memory
 from patchvae.numerics.optim import Adam
-from patchvae.training.pretrain import update
+from patchvae.training.phases import update
 
 B = 128
 IMAGES = {64: 100_000, 224: 10_000}

@@ -30,13 +30,13 @@ from common import SIZES, example, random_pixels
 
 from patchvae.data.tensors import Images
 from patchvae.models import build
+from patchvae.models.classifier import Classifier
 from patchvae.models.trunk import Trunk
 from patchvae.numerics.memory import keep_freed_memory
 from patchvae.numerics.optim import SGD, Adam
 from patchvae.runtime.machine import provenance
 from patchvae.study.registry import ARCHITECTURES, DATASETS, MODELS, PROBES
-from patchvae.training.classifier import Classifier
-from patchvae.training.pretrain import update
+from patchvae.training.phases import update
 
 Step = Callable[[], Any]
 WARM_UP = 3

@@ -12,8 +12,8 @@ import yaml
 from patchvae.analysis.cells import cell_config_digest, write_cell
 from patchvae.numerics.seeds import derive_seed
 from patchvae.paper.published import CellKey, accuracy
-from patchvae.runtime.failures import Config, source_of, stage_of
 from patchvae.runtime.results import read_result, write_bytes, write_result, write_text
+from patchvae.runtime.stage import Config, source_of, stage_of
 from patchvae.study import paths
 from patchvae.study.runs import ProbeConfig
 from patchvae.study.tables import Cell, load_table, parse_cell

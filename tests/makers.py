@@ -36,7 +36,7 @@ def make_beta(size: int = 32, recon: str = "l2") -> BetaVAE:
 
 
 def make_parts(size: int = 32, recon: str = "l2", **changes: Any) -> PatchVAE:
-    return PatchVAE(size, LOSSES[recon], **{**PARTS, **changes})
+    return PatchVAE.configured(size, recon=LOSSES[recon], **{**PARTS, **changes})
 
 
 def make_adversarial(vae: VAE, reconstruction: str = "pixel") -> Adversarial:

@@ -14,8 +14,8 @@ from patchvae.numerics.optim import Adam
 from patchvae.numerics.precision import Captured, set_numerics
 from patchvae.runtime.checkpoint import StateStore
 from patchvae.runtime.stop import StopRequest
-from patchvae.training.loop import Loop
-from patchvae.training.pretrain import update
+from patchvae.training.loop import Loop, Saving
+from patchvae.training.phases import update
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch sees no GPU")
 B, STEPS = 16, 8
@@ -40,7 +40,8 @@ def train(name: str, folder: Path, captured: bool) -> tuple[Loop, Unsupervised]:
 
     take: Any = Captured(one) if captured else one
     batches = images(B * STEPS).cuda().split(B)
-    loop = Loop(name, model, optimizers, (1, STEPS), StateStore(folder), StopRequest(), 1e9)
+    saving = Saving(StateStore(folder), StopRequest(), 1e9)
+    loop = Loop(name, model, optimizers, epochs=1, steps=STEPS, saving=saving)
     for _ in loop.epochs():
         for step in loop.steps():
             model.at_step(1000 * step)

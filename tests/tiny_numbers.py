@@ -9,7 +9,7 @@ import platform
 import re
 import sys
 import tempfile
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,8 @@ from patchvae.study import paths
 from patchvae.study.config import protocol
 from patchvae.study.registry import MODELS
 from patchvae.study.runs import PretrainConfig, resolve_probe
-from patchvae.training.pretrain import _write, pretrain
+from patchvae.training.job import Made, write_files
+from patchvae.training.pretrain import pretrain, save
 from patchvae.training.probe import probe
 
 COMPARED = (
@@ -122,7 +123,8 @@ def _stand_in(config: PretrainConfig, options: Options) -> None:
         "config_digest": config.digest,
         "data_digest": open_dataset(config.data.dataset, options.data).digest,
     }
-    _write(config, FixedTrunk(32, trunk="resnet9"), [], {}, document)
+    save_trunk = partial(save, config, FixedTrunk(32, trunk="resnet9"), {})
+    write_files(config, Made({}, [], save_trunk), document)
 
 
 def _sha256(*content: bytes) -> str:

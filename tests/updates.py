@@ -15,7 +15,7 @@ from patchvae.numerics import parallel
 from patchvae.numerics.batchnorm import synchronise
 from patchvae.numerics.optim import Adam
 from patchvae.runtime.launch import rank
-from patchvae.training.pretrain import update
+from patchvae.training.phases import update
 
 B, STEPS = 8, 4
 

@@ -10,6 +10,7 @@ from patchvae.models import build
 from patchvae.models.base import Unsupervised
 from patchvae.models.beta_vae import BetaVAE
 from patchvae.models.bigan import BiGAN
+from patchvae.models.classifier import Classifier
 from patchvae.models.patchvae import PatchVAE
 from patchvae.models.trunk import Trunk
 from patchvae.paper.published import CellKey, parameters
@@ -17,7 +18,6 @@ from patchvae.study import paths
 from patchvae.study.config import load_study
 from patchvae.study.registry import DATASETS
 from patchvae.study.runs import Run, resolve_probe, resolve_run, variant_of
-from patchvae.training.classifier import Classifier
 
 MODELS = ("beta-vae", "bigan", "patchvae")
 CLASSIFIERS = ("cifar100", "indoor67", "places205")

@@ -18,6 +18,7 @@ from patchvae.errors import DataError
 from patchvae.study.registry import Dataset
 
 FORM = 1
+RESUMABLE = False
 ARCHIVE = "cifar-100-python.tar.gz"
 WHERE = "https://www.cs.toronto.edu/~kriz/cifar.html"
 BYTES = 169_001_437

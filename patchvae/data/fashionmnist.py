@@ -21,6 +21,7 @@ from patchvae.errors import DataError
 from patchvae.study.registry import Dataset
 
 FORM = 1
+RESUMABLE = False
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 CACHE = Path("FashionMNIST/raw")  # torchvision's
 WHERE = "https://github.com/zalandoresearch/fashion-mnist"

@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from patchvae.errors import DataError
+from patchvae.runtime.results import read_sealed, write_sealed
 from patchvae.study.digests import file_digest
 
 FORMAT = 1
@@ -39,28 +39,22 @@ def describe(path: Path) -> dict[str, Any]:
     }
 
 
-def seal(manifest: dict[str, Any]) -> str:
-    """SHA-256 of the manifest without its own digest, as canonical JSON."""
-    body = {key: value for key, value in manifest.items() if key != "digest"}
+def seal(body: dict[str, Any]) -> str:
+    """SHA-256 over JSON with sorted keys and spaces after its commas, as in the first manifests."""
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     """Seal the manifest and bring it to disk."""
-    sealed = {**manifest, "digest": seal(manifest)}
-    with (folder / "manifest.json").open("w") as f:
-        json.dump(sealed, f, indent=1, sort_keys=True)
-        f.flush()
-        os.fsync(f.fileno())
+    write_sealed(folder / "manifest.json", manifest, seal)
 
 
 def read_manifest(folder: Path, mend: str) -> dict[str, Any]:
     """The manifest of a prepared folder; DataError when altered or of another format."""
     path = folder / "manifest.json"
     try:
-        manifest = json.loads(path.read_text())
-        intact = manifest["digest"] == seal(manifest)
-    except (ValueError, KeyError, TypeError):
+        manifest, intact = read_sealed(path, seal)
+    except ValueError:
         intact = False
     if not intact:
         raise DataError(f"{path} is damaged: {mend}")

@@ -9,13 +9,13 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from patchvae.data.manifest import FORMAT, check_files, describe, read_manifest, write_manifest
+from patchvae.data.source import module_of
 from patchvae.data.writer import SPLITS, Writer
 from patchvae.errors import ConfigError, DataError
 from patchvae.runtime.lock import locked
@@ -121,10 +121,9 @@ def prepare(
     """Import a dataset into `<root>/<name>` and return its manifest; a valid one is left alone.
 
     Where another process prepares the same dataset this one waits and finds it prepared.
-    The dataset's module fills a partial folder beside it by `prepare_into(facts, source, writer,
-    **options)`; the folder takes its final name once all is checked and on disk. `source` is where
-    the original files are, by default `<root>/downloads/<name>`. DataError when the files are not
-    the published ones.
+    The dataset's module (`Source`) fills a partial folder beside it; the folder takes its final
+    name once all is checked and on disk. `source` is where the original files are, by default
+    `<root>/downloads/<name>`. DataError when the files are not the published ones.
     """
     facts, root, report = _facts(dataset), root or data_root(), report or (lambda line: None)
     if (manifest := _ready(facts, root)) is None:  # looked at first: it may be a read-only folder
@@ -157,7 +156,7 @@ def _import(
 ) -> dict[str, Any]:
     folder = _partial(facts, root)
     writer = Writer(facts, folder, root / "downloads" / facts.name, report)
-    import_module(facts.import_path).prepare_into(facts, source, writer, **options)
+    module_of(facts).prepare_into(facts, source, writer, **options)
     _finish(writer)
     _replace(folder, root / facts.name)
     report(f"{facts.name}: prepared in {root / facts.name}")
@@ -166,10 +165,6 @@ def _import(
 
 def _facts(dataset: str | Dataset) -> Dataset:
     return lookup("dataset", DATASETS, dataset) if isinstance(dataset, str) else dataset
-
-
-def _form(facts: Dataset) -> int:
-    return import_module(facts.import_path).FORM
 
 
 def _open(facts: Dataset, root: Path, full: bool) -> Prepared:
@@ -182,7 +177,7 @@ def _open(facts: Dataset, root: Path, full: bool) -> Prepared:
     manifest = read_manifest(folder, mend)
     splits = {"train": facts.train, "unlabelled": facts.unlabelled, "test": facts.test}
     found = (manifest["splits"], manifest["size"], len(manifest["classes"]), manifest["form"])
-    if found != (splits, facts.size, facts.classes, _form(facts)):
+    if found != (splits, facts.size, facts.classes, module_of(facts).FORM):
         raise DataError(f"{folder} was prepared by another version of the suite: {mend}")
     check_files(folder, manifest, full, mend)
     return Prepared(folder, manifest)
@@ -191,7 +186,7 @@ def _open(facts: Dataset, root: Path, full: bool) -> Prepared:
 def _partial(facts: Dataset, root: Path) -> Path:
     """The folder under construction; kept from a stopped attempt only by a resumable dataset."""
     folder = root / f".{facts.name}.partial"
-    if folder.exists() and not getattr(import_module(facts.import_path), "RESUMABLE", False):
+    if folder.exists() and not module_of(facts).RESUMABLE:
         shutil.rmtree(folder)
     folder.mkdir(exist_ok=True)
     return folder
@@ -205,7 +200,7 @@ def _finish(writer: Writer) -> None:
         _sync(path)
     manifest = {
         "format": FORMAT,
-        "form": _form(facts),
+        "form": module_of(facts).FORM,
         "dataset": facts.name,
         "size": facts.size,
         "classes": writer.classes,

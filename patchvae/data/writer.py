@@ -69,10 +69,8 @@ class Writer:
                 ) from None
 
     def put(self, name: str, start: int, block: np.ndarray) -> None:
-        """Store `block` from row `start` on; mapped only meanwhile, so that memory stays flat."""
-        array = np.load(self.path(name), mmap_mode="r+")
-        array[start : start + len(block)] = block
-        array.flush()
+        """`store_rows` of an array by its name."""
+        store_rows(self.path(name), start, block)
 
     def array(self, name: str, value: np.ndarray) -> None:
         """A whole small array at once."""

@@ -6,6 +6,7 @@ from typing import Any
 from patchvae.models.base import Unsupervised
 from patchvae.models.initial import initialise
 from patchvae.models.losses import Reconstruction
+from patchvae.numerics import parallel
 from patchvae.study.registry import ADVERSARIAL, ARCHITECTURES
 from patchvae.study.runs import PretrainConfig
 
@@ -16,8 +17,8 @@ def build(config: PretrainConfig) -> Unsupervised:
     loss = {}
     if config.recon is not None:
         settings: dict[str, Any] = dict(config.reconstruction)
-        loss = {"recon": Reconstruction(config.recon == "lw", **settings)}
-    model: Unsupervised = network(config.data.size, **loss, **config.model)
+        loss = {"recon": Reconstruction(config.recon == "lw", **settings, mean=parallel.mean)}
+    model: Unsupervised = network.configured(config.data.size, **loss, **config.model)
     if config.adversarial is not None:
         model = _load(ADVERSARIAL)(model, **config.adversarial)
     blocks = model.blocks()

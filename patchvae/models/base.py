@@ -6,6 +6,7 @@ A list of phases, each a loss and the parameters it owns.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +35,11 @@ class Unsupervised(nn.Module, ABC):
     """A model with a trunk phi to be learned without labels."""
 
     trunk: Trunk
+
+    @classmethod
+    def configured(cls, size: int, **settings: Any) -> Self:
+        """The network for images of `size` pixels, from its protocol keys by their last words."""
+        return cls(size, **settings)
 
     @abstractmethod
     def phases(self) -> list[Phase]:

@@ -5,14 +5,12 @@ samples of the visibilities and the KL of discrete ones the sum is no bound on t
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-from patchvae.models.sampling import bernoulli_log_probs
-from patchvae.numerics import parallel
 
 PATCH = 8  # side in pixels of the patches of section 3.4
 
@@ -76,7 +74,8 @@ class Reconstruction:
 
     The fields are the protocol's section `reconstruction` (readings A3, A6, A7). `matched` gives
     L_w the value of L2 in every batch and the direction of its own gradient: else a smaller error
-    raises the effective weight of the KL, and rows with L_w differ in two things.
+    raises the effective weight of the KL, and rows with L_w differ in two things. Where several
+    processes share a batch, `mean` gives the means of their values.
     """
 
     weighted: bool = False
@@ -84,6 +83,7 @@ class Reconstruction:
     scale: str = "pixels"
     laplacian: int = 4
     channels: str = "mean"
+    mean: Callable[[list[Tensor]], list[Tensor]] = list
 
     def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
         """Of images, (B, 3, H, W) twice -> scalar."""
@@ -113,7 +113,7 @@ class Reconstruction:
             error = error / x[0, 0].numel()
         if self.weighted and self.scale == "matched":
             plain = squared_error(x_hat, x) / (x[0].numel() if self.reduction == "mean" else 1)
-            ours, theirs = parallel.mean([error.detach(), plain.detach()])
+            ours, theirs = self.mean([error.detach(), plain.detach()])
             error = error * (theirs / ours.clamp_min(torch.finfo(x.dtype).tiny))
         return error
 
@@ -121,6 +121,11 @@ class Reconstruction:
 def gaussian_kl(mean: Tensor, log_var: Tensor) -> Tensor:
     """KL(N(mean, exp(log_var)) || N(0, I)) of Eq. 2 and 9, summed over latents: scalar."""
     return 0.5 * (mean.square() + log_var.exp() - 1 - log_var).sum() / len(mean)
+
+
+def bernoulli_log_probs(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """log P(z = 1) and log P(z = 0), stable for logits of any size."""
+    return F.logsigmoid(logits), F.logsigmoid(-logits)
 
 
 def bernoulli_kl(logits: Tensor, prior: float) -> Tensor:

@@ -3,7 +3,8 @@
 N parts, each with a visibility map and one appearance.
 """
 
-from functools import partial
+from dataclasses import dataclass
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -13,9 +14,18 @@ from patchvae.models import sampling
 from patchvae.models.base import VAE, Terms
 from patchvae.models.decoder import Pyramid
 from patchvae.models.losses import Reconstruction, bernoulli_kl, gaussian_kl
-from patchvae.models.schedules import TEMPERATURES
+from patchvae.models.schedules import Temperature
 from patchvae.models.trunk import Trunk
 from patchvae.numerics.precision import widen
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Bern(`visibility`) and N(0, I), the weights of the KLs to them; defaults of the protocol."""
+
+    visibility: float
+    beta_vis: float = 0.6
+    beta_app: float = 1.0
 
 
 class PatchVAE(VAE):
@@ -37,24 +47,14 @@ class PatchVAE(VAE):
         trunk: str,
         num_parts: int,
         part_dim: int,
-        prior_vis: float,
-        beta_vis: float,
-        beta_app: float,
-        temperature: float,
-        temperature_law: str,
-        temperature_rate: float,
-        temperature_floor: float,
-        eval_visibility: str,
-        appearance_gradient: str,
+        prior: Prior,
+        temperature: Temperature,
+        eval_visibility: str = "soft",
+        appearance_gradient: str = "full",
     ) -> None:
-        super().__init__(recon, {"kl_vis": beta_vis, "kl_app": beta_app})
-        self.N, self.D, self.prior_vis = num_parts, part_dim, prior_vis
-        self.temperature = partial(
-            TEMPERATURES[temperature_law],
-            start=temperature,
-            rate=temperature_rate,
-            floor=temperature_floor,
-        )
+        super().__init__(recon, {"kl_vis": prior.beta_vis, "kl_app": prior.beta_app})
+        self.N, self.D, self.prior_vis = num_parts, part_dim, prior.visibility
+        self.temperature = temperature
         self.hard = eval_visibility == "hard"
         self.stop_weight_gradient = appearance_gradient == "stop"
         self.trunk = Trunk(trunk)
@@ -62,7 +62,15 @@ class PatchVAE(VAE):
         self.visibility = nn.Conv2d(C, num_parts, 3, 1, 1)
         self.appearance = nn.Conv2d(C, 2 * ND, 3, 1, 1)  # means, then log-variances
         self.decoder = Pyramid(ND, self.trunk.doublings)
-        self.register_buffer("tau", torch.tensor(temperature), persistent=False)
+        self.register_buffer("tau", torch.tensor(temperature.start), persistent=False)
+
+    @classmethod
+    def configured(cls, size: int, **settings: Any) -> Self:
+        take = settings.pop
+        prior = Prior(take("prior_vis"), take("beta_vis"), take("beta_app"))
+        start, law = take("temperature"), take("temperature_law")
+        falling = Temperature(law, start, take("temperature_rate"), take("temperature_floor"))
+        return cls(size, prior=prior, temperature=falling, **settings)
 
     def at_step(self, step: int) -> None:
         self.tau.fill_(self.temperature(step))

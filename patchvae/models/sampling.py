@@ -1,7 +1,6 @@
 """Reparameterised samples of the two posteriors (paper, section 3.2)."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from patchvae.numerics.parallel import share, whole
@@ -40,8 +39,3 @@ def visibility_mean(logits: Tensor, hard: bool) -> Tensor:
     P(z = 1), or the indicator of P(z = 1) > 1/2.
     """
     return (logits > 0).to(logits.dtype) if hard else torch.sigmoid(logits)
-
-
-def bernoulli_log_probs(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """log P(z = 1) and log P(z = 0), stable for logits of any size."""
-    return F.logsigmoid(logits), F.logsigmoid(-logits)

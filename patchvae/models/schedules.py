@@ -1,6 +1,7 @@
 """Schedules as pure functions of the step or the epoch."""
 
 import math
+from dataclasses import dataclass
 
 
 def temperature(step: int, start: float, rate: float, floor: float) -> float:
@@ -22,6 +23,19 @@ def compounding_temperature(step: int, start: float, rate: float, floor: float) 
 
 
 TEMPERATURES = {"closed": temperature, "compounding": compounding_temperature}
+
+
+@dataclass(frozen=True)
+class Temperature:
+    """tau(step) by one of the `TEMPERATURES`; the defaults are the protocol's."""
+
+    law: str = "closed"
+    start: float = 1.0
+    rate: float = 3e-5
+    floor: float = 0.1
+
+    def __call__(self, step: int) -> float:
+        return TEMPERATURES[self.law](step, self.start, self.rate, self.floor)
 
 
 def step_lr(epoch: int, lr: float, every: int, factor: float) -> float:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,14 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
     mean = E[mean_r] and var = E[var_r] + Var[mean_r] over the ranks r, in one exchange. Unlike
     `nn.SyncBatchNorm` it also runs on CPUs.
     """
+
+    @classmethod
+    def over(cls, layer: nn.BatchNorm2d) -> Self:
+        """With the very parameters and statistics of `layer`, not copies."""
+        new = cls(layer.num_features, layer.eps, layer.momentum).train(layer.training)
+        for name, tensor in [*layer.named_parameters(), *layer.named_buffers()]:
+            setattr(new, name, tensor)
+        return new
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
@@ -46,14 +54,13 @@ def _maps(x: Tensor) -> Tensor:
 
 
 def synchronise(module: nn.Module) -> None:
-    """Give every batch normalisation the whole batch's statistics, where there are several ranks.
-
-    Both classes hold the same state, so an instance only changes its class.
-    """
-    if ranks() > 1:
-        for inner in module.modules():
+    """Where there are several ranks, replace each batch normalisation by one of the whole batch."""
+    if ranks() == 1:
+        return
+    for outer in list(module.modules()):
+        for name, inner in outer.named_children():
             if type(inner) is nn.BatchNorm2d:
-                inner.__class__ = SyncBatchNorm2d
+                setattr(outer, name, SyncBatchNorm2d.over(inner))
 
 
 class _Reached(Exception):  # noqa: N818 - no error

@@ -4,8 +4,8 @@ Every process (rank) has an equal share of each batch and the same weights. Dist
 does not fit: it averages what `backward()` leaves in every parameter, while a phase here takes the
 gradients of its own parameters alone, several times a step. So gradients are averaged explicitly,
 in one all_reduce a phase. Noise is drawn for the whole batch on every rank and cut; batch
-statistics are the whole batch's (`nn/batchnorm.py`). What one process computes, several compute up
-to rounding. With one process every function here returns what it is given.
+statistics are the whole batch's (`numerics/batchnorm.py`). What one process computes, several
+compute up to rounding. With one process every function here returns what it is given.
 """
 
 import os

@@ -21,7 +21,7 @@ from patchvae.planning.throughput import (
     weight_bytes,
 )
 from patchvae.planning.work import probe_images
-from patchvae.runtime.failures import PRETRAIN
+from patchvae.runtime.stage import PRETRAIN
 from patchvae.study.registry import DATASETS, MODELS
 from patchvae.study.runs import PretrainConfig, ProbeConfig
 from patchvae.study.tables import ARCHITECTURE_TABLES

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from patchvae.errors import ConfigError
-from patchvae.runtime.failures import PRETRAIN, Config, log_path, stage_of
+from patchvae.runtime.failures import log_path
+from patchvae.runtime.stage import PRETRAIN, Config, stage_of
 from patchvae.study import paths
 from patchvae.study.config import study_names
 from patchvae.study.runs import ProbeConfig, Run, resolve_probe, resolve_run

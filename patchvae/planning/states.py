@@ -13,10 +13,11 @@ from patchvae.analysis.cells import cell_config_digest
 from patchvae.errors import CheckpointError
 from patchvae.planning.jobs import CELL, PREPARE, PROBE, REPORT, TABLE, Job
 from patchvae.planning.work import steps
-from patchvae.runtime.failures import Config, failure_of, source_of, state_folder
+from patchvae.runtime.failures import failure_of
 from patchvae.runtime.lock import STALE as SILENT
 from patchvae.runtime.lock import read_holder
 from patchvae.runtime.results import read_result
+from patchvae.runtime.stage import Config, lock_of, source_of, states_of
 from patchvae.study import paths
 from patchvae.study.config import read_yaml
 from patchvae.study.runs import ProbeConfig
@@ -125,9 +126,8 @@ class States:
         before = self._results.get(job.needs[0])
         if before is None:
             return None
-        probe = isinstance(config, ProbeConfig)
-        made_from = before["digest"] if probe else before["manifest"]["digest"]
-        saved = sorted(state_folder(config, made_from).glob("*.pt"))
+        start = before if isinstance(config, ProbeConfig) else before["manifest"]
+        saved = sorted(states_of(config, start["digest"]).glob("*.pt"))
         if not saved:
             return _killed(job, config)
         step, total = int(saved[-1].name.split("-")[0]), steps(config)
@@ -148,7 +148,7 @@ class States:
 
 def _running(job: Job, config: Config) -> State | None:
     """Whether a live job holds the lock: its last sign is recent."""
-    path = paths.lock(config.run.study, job.name)
+    path = lock_of(config)
     holder = read_holder(path)
     if holder is None:
         return None
@@ -164,7 +164,7 @@ def _running(job: Job, config: Config) -> State | None:
 
 def _killed(job: Job, config: Config) -> State | None:
     """A job that is gone without a word: its lock is still there, and silent."""
-    holder = read_holder(paths.lock(config.run.study, job.name))
+    holder = read_holder(lock_of(config))
     if holder is None:
         return None
     who = f"process {holder['pid']} on {holder['host']}"

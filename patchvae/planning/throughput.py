@@ -14,10 +14,9 @@ from patchvae.study.config import read_yaml
 from patchvae.study.registry import lookup
 from patchvae.study.runs import NeighbourSettings, PretrainConfig, ProbeConfig
 
-CACHE_BYTES = 64 << 30  # as in patchvae.training.probe, which is slow to import
+CACHE_BYTES = 64 << 30  # as in patchvae.training.features, which is slow to import
 # distances in the time in which the classifier judges an image: one product of D features in
-# float64,
-# which takes twice as long as in float32, to 512 (protocol's probe.hidden) in float32
+# float64, which takes twice as long as in float32, to 512 (protocol's probe.hidden) in float32
 PAIRS = 256
 SLOW, TYPICAL, FAST = range(3)
 # channels and stride of what a frozen stage hands on (the trunk's layers are the same in both
@@ -105,9 +104,7 @@ class Device:
 
 
 def cached(config: ProbeConfig) -> bool:
-    """Whether the probe keeps the frozen stages' output of all training images
-    (patchvae.training.probe).
-    """
+    """Whether the probe keeps what the frozen stages make of all training images (`features`)."""
     if config.frozen is None:
         return False
     channels, stride = OUTPUTS[config.frozen]

@@ -1,6 +1,6 @@
 """How much a job computes: images and steps, from its configuration alone."""
 
-from patchvae.runtime.failures import Config
+from patchvae.runtime.stage import Config
 from patchvae.study.config import load_study
 from patchvae.study.registry import DATASETS
 from patchvae.study.runs import NeighbourSettings, PretrainConfig, ProbeConfig

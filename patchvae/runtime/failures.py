@@ -15,36 +15,12 @@ from patchvae.errors import ConfigError, LockedError, ResourceError, StoppedErro
 from patchvae.runtime.launch import rank
 from patchvae.runtime.machine import now, peak_memory_mib, pick_device
 from patchvae.runtime.results import read_result, write_result
+from patchvae.runtime.stage import Config, source_of, stage_of
 from patchvae.study import paths
-from patchvae.study.digests import digest_of
-from patchvae.study.runs import PretrainConfig, ProbeConfig, Run
-from patchvae.study.sources import pretrain_source, probe_source
+from patchvae.study.runs import ProbeConfig, Run
 
-PRETRAIN = "pretrain"
 # CUDA itself, cuBLAS and cuDNN, e.g. where another process has taken the GPU's memory
 GPU_FULL = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
-Config = PretrainConfig | ProbeConfig
-
-
-def stage_of(config: Config) -> str:
-    """`pretrain`, or the probe's name."""
-    return config.name if isinstance(config, ProbeConfig) else PRETRAIN
-
-
-def source_of(config: Config) -> str:
-    """Digest of the code that decides the job's numbers."""
-    if isinstance(config, ProbeConfig):
-        return probe_source(config.name)
-    return pretrain_source(config.run.model)
-
-
-def state_folder(config: Config, made_from: str) -> Path:
-    """Where a job keeps its states: another configuration, code or input has another folder.
-
-    `made_from` is the digest of the images, or of the encoder that a probe judges.
-    """
-    key = digest_of([config.digest, made_from, source_of(config)])
-    return paths.state(config.run.name, stage_of(config), key)
 
 
 def record_path(run: Run, stage: str) -> Path:

@@ -7,7 +7,7 @@ files that lie beside it.
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,26 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def write_sealed(
+    path: Path, body: Mapping[str, Any], seal: Callable[[Any], str] = digest_of
+) -> dict[str, Any]:
+    """Write a document with the digest of the rest of it under `digest`; returns what it wrote."""
+    rest = {key: value for key, value in body.items() if key != "digest"}
+    sealed = {**rest, "digest": seal(rest)}
+    write_text(path, json.dumps(sealed, indent=1, sort_keys=True) + "\n")
+    return sealed
+
+
+def read_sealed(path: Path, seal: Callable[[Any], str] = digest_of) -> tuple[dict[str, Any], bool]:
+    """A document, and whether its digest holds; ValueError when it is no such document."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        rest = {key: value for key, value in document.items() if key != "digest"}
+        return document, document["digest"] == seal(rest)
+    except (KeyError, AttributeError, TypeError) as error:
+        raise ValueError(f"{path} is not sealed") from error
+
+
 def write_result(
     path: Path, kind: str, document: Mapping[str, Any], files: tuple[str, ...] = ()
 ) -> dict[str, Any]:
@@ -57,9 +77,7 @@ def write_result(
     body = {"kind": kind, "schema": SCHEMA, **document}
     if files:
         body["files"] = {name: file_digest(path.parent / name) for name in files}
-    body["digest"] = digest_of(body)
-    write_text(path, json.dumps(body, indent=1, sort_keys=True) + "\n")
-    return body
+    return write_sealed(path, body)
 
 
 def read_result(path: Path, kind: str, check_files: bool = True) -> dict[str, Any]:
@@ -69,20 +87,18 @@ def read_result(path: Path, kind: str, check_files: bool = True) -> dict[str, An
     """
     remedy = "delete it and run its job again"
     try:
-        body = json.loads(path.read_text(encoding="utf-8"))
-        claimed = body.pop("digest")
-        found = digest_of(body)
+        body, intact = read_sealed(path)
     except FileNotFoundError:
         raise CheckpointError(f"{path} is missing: run its job first") from None
-    except (ValueError, KeyError, AttributeError, TypeError):
+    except ValueError:
         raise CheckpointError(f"{path} is truncated or not a result: {remedy}") from None
-    if found != claimed:
+    if not intact:
         raise CheckpointError(f"{path} was altered after it was written: {remedy}")
     if body.get("kind") != kind or body.get("schema") != SCHEMA:
         raise CheckpointError(f"{path} is not a result of kind '{kind}', schema {SCHEMA}: {remedy}")
     for name, expected in (body.get("files", {}) if check_files else {}).items():
         verify_file(path.parent / name, expected)
-    return {**body, "digest": claimed}
+    return body
 
 
 def read_current(path: Path, kind: str, config_digest: str) -> dict[str, Any]:

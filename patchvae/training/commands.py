@@ -100,14 +100,9 @@ def pretrain(run: str, expect: str | None, gpus: int | None, **options: Any) -> 
     config = resolve_run(Run.parse(run))
     _check_digest(config.digest, expect)
     chosen = _spread(config, gpus if config.pretrain else 1, options)
-    from patchvae.numerics.parallel import joined
-    from patchvae.runtime.failures import recorded
-    from patchvae.runtime.lock import locked
     from patchvae.training.pretrain import pretrain
 
-    lock = paths.lock(config.run.study, config.run.name)
-    with locked(lock), recorded(config), joined(chosen.device):
-        pretrain(config, chosen)
+    pretrain(config, chosen)
 
 
 @click.command()
@@ -124,15 +119,9 @@ def probe(run: str, probe: str, expect: str | None, gpus: int | None, **options:
     config = resolve_probe(Run.parse(run), probe)
     _check_digest(config.digest, expect)
     chosen = _spread(config, gpus, options)
-    from patchvae.numerics.parallel import joined
-    from patchvae.runtime.failures import recorded
     from patchvae.runtime.launch import rank
-    from patchvae.runtime.lock import locked
 
-    judge = import_module(PROBES[probe].module).probe
-    lock = paths.lock(config.run.study, f"{config.run.name}/{config.name}")
-    with locked(lock), recorded(config), joined(chosen.device):
-        metrics = judge(config, chosen)
+    metrics = import_module(PROBES[probe].module).probe(config, chosen)
     if rank() == 0:
         click.echo(f"{metrics['run']} {metrics['probe']}: top-1 {metrics['top1']:.2f} %")
 

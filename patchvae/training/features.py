@@ -1,66 +1,38 @@
-"""Features: what the frozen stages of a trunk make of images, computed once where they fit.
+"""Features: what the frozen stages of a trunk make of images.
 
-The frozen stages run in eval mode, so what they compute is a constant of the image: it is kept in
-memory or on disk, for both mirror images where the protocol mirrors.
+They run in eval mode, so what they compute is a constant of the image: it is computed once, both
+mirror images where the protocol mirrors, and kept in memory or on disk.
 """
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from patchvae.data.rowfile import RowFile, disk_room
 from patchvae.data.store import Prepared
 from patchvae.data.tensors import Images, load_images, room
+from patchvae.models.classifier import Frozen
 from patchvae.models.trunk import Trunk
-from patchvae.numerics.precision import autocast, widen
+from patchvae.runtime.checkpoint import load_weights
+from patchvae.study import paths
 from patchvae.study.runs import ProbeConfig
-from patchvae.training.standardise import Features
 
 EVAL_BATCH = 512  # images at a time outside training, on a CPU
 GPU_EVAL_BATCH = 4096  # of 32 x 32 pixels on a GPU, as many pixels of other sizes
 CACHE_BYTES = 64 << 30  # features beyond this are computed afresh for each batch
 
 
-class Frozen(nn.Module):
-    """The trunk with stages up to `frozen` fixed; what they make of images are the features."""
+class Features(Protocol):
+    """Features of a split's images by their indices, of the mirror images where `flip` is true."""
 
-    def __init__(
-        self,
-        trunk: Trunk,
-        frozen: str | None,
-        size: int,
-        *,
-        precision: str = "fp32",
-        frozen_bn: str = "eval",
-    ) -> None:
-        super().__init__()
-        self.trunk = trunk
-        self.frozen, self.rest = trunk.split(frozen)
-        self.size, self.precision = size, precision
-        self.constant = bool(self.frozen) and frozen_bn == "eval"
-        for stage in self.frozen:
-            for module in trunk.stage(stage):
-                module.requires_grad_(False)
+    @property
+    def index_device(self) -> torch.device:
+        """Where the indices of a batch should lie."""
 
-    def train(self, mode: bool = True) -> Self:
-        """Frozen stages whose features are constants of the image stay in eval mode.
-
-        With `frozen_bn: train` (reading A13) their statistics are each batch's, as the release has
-        it.
-        """
-        super().train(mode)
-        if self.constant:
-            for stage in self.frozen:
-                for module in self.trunk.stage(stage):
-                    module.eval()
-        return self
-
-    def prefix(self, x: Tensor) -> Tensor:
-        """Images to what the frozen stages make of them."""
-        with autocast(self.precision, x.device):
-            return widen(self.trunk.through(x, self.frozen))
+    def batch(self, index: Tensor, flip: Tensor | None = None) -> Tensor:
+        """float32 (B, C, h, w)."""
 
 
 def eval_batch(network: Frozen, device: torch.device) -> int:
@@ -109,9 +81,7 @@ class Cached:
 
 @torch.no_grad()
 def cache(live: Live, flip: bool, memory: int | None = None) -> Cached:
-    """All features of a split in the order of its images, in memory or, beyond `memory` bytes, on
-    disk.
-    """
+    """All features of a split in the order of its images: on disk beyond `memory` bytes."""
     n, device = len(live.images), live.images.pixels.device
     sample = live.batch(torch.arange(1, device=live.index_device))
     # convolutions follow, or else the head, which flattens in the order of channels
@@ -158,3 +128,10 @@ def images_of(
     images = load_images(data, (name,), limit, device, facts.inputs)
     assert images.labels is not None
     return images, images.labels
+
+
+def load_trunk(config: ProbeConfig) -> Trunk:
+    """The trunk that the run pretrained; CheckpointError when its file is missing or broken."""
+    trunk = Trunk(str(config.encoder.model["trunk"]))
+    trunk.load_state_dict(load_weights(config.run.pretrain / paths.ENCODER))
+    return trunk

@@ -4,6 +4,7 @@ import csv
 import io
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,20 @@ from patchvae.runtime.stop import StopRequest
 Row = dict[str, float]
 
 
+@dataclass(frozen=True)
+class Saving:
+    """Where a training keeps its states, what asks it to stop, the seconds between two states."""
+
+    store: StateStore
+    stop: StopRequest
+    every: float
+
+
 class Loop:
     """Counts epochs and steps, averages the recorded terms, saves states and stops on request.
 
-    `size` is epochs and steps an epoch. Use: `for epoch in loop.epochs(): for step in loop.steps():
-    ...; loop.record(loss, terms)`, then `loop.end_epoch(row)`. After an interruption both iterators
+    Use: `for epoch in loop.epochs(): for step in loop.steps(): ...; loop.record(loss, terms)`, then
+    `loop.end_epoch(row)`. `steps` are those of an epoch. After an interruption both iterators
     continue where the last state was saved: model, optimizers, random generators, averages and
     history are what they were.
     """
@@ -36,14 +46,14 @@ class Loop:
         title: str,
         module: nn.Module,
         optimizers: Sequence[Optimizer],
-        size: tuple[int, int],
-        store: StateStore,
-        stop: StopRequest,
-        save_every: float,
+        *,
+        epochs: int,
+        steps: int,
+        saving: Saving,
     ) -> None:
         self.title, self.module, self.optimizers = title, module, optimizers
-        self.n_epochs, self.n_steps = size
-        self.store, self.stop, self.save_every = store, stop, save_every
+        self.n_epochs, self.n_steps = epochs, steps
+        self.saving, self.stop = saving, saving.stop
         self.epoch, self.step = 0, 0
         self.names: list[str] = []  # of the recorded terms
         self.totals: Tensor | None = None  # (1 + K,), loss and terms, summed over the epoch's steps
@@ -59,7 +69,7 @@ class Loop:
 
     def resume(self) -> None:
         """Continue from the newest whole state, if there is one."""
-        state = self.store.load(warn=log)
+        state = self.saving.store.load(warn=log)
         if state is None:
             return
         self.module.load_state_dict(state["module"])
@@ -75,8 +85,9 @@ class Loop:
         log(f"{self.title}: continuing at epoch {self.epoch + 1}, step {self.step}")
 
     def save(self) -> None:
-        """Write the state at this step boundary, the same on every rank, unless the loss is not
-        finite.
+        """Write the state at this step boundary, the same on every rank.
+
+        DivergedError instead when the loss is not finite.
         """
         self._check()
         self._saved = time.monotonic()
@@ -95,7 +106,7 @@ class Loop:
         }
         if torch.cuda.is_available():
             state["cuda_rng"] = torch.cuda.get_rng_state()
-        self.store.save(self.done, state)
+        self.saving.store.save(self.done, state)
         self._saved = time.monotonic()
 
     def epochs(self) -> Iterator[int]:
@@ -126,7 +137,7 @@ class Loop:
 
     def _between_steps(self) -> None:
         self._stop_if_asked()
-        if time.monotonic() - self._saved >= self.save_every:
+        if time.monotonic() - self._saved >= self.saving.every:
             self.save()
 
     @torch.no_grad()

@@ -7,20 +7,30 @@ It is taken to every training image, in float64; of two that are equally near, t
 prepared set counts as the nearer.
 """
 
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from patchvae.errors import ConfigError
+from patchvae.models.classifier import Frozen
 from patchvae.numerics import parallel
 from patchvae.runtime.machine import Options
 from patchvae.runtime.progress import Progress
+from patchvae.runtime.stage import title_of
 from patchvae.study.config import about
 from patchvae.study.runs import NeighbourSettings, ProbeConfig
-from patchvae.training.classifier import scored
-from patchvae.training.features import Frozen, Live, Split, eval_batch, features_of, images_of
-from patchvae.training.judging import begin, finish
+from patchvae.training.features import (
+    Live,
+    Split,
+    eval_batch,
+    features_of,
+    images_of,
+    load_trunk,
+)
+from patchvae.training.job import Job, Made, run_job
+from patchvae.training.scores import probed, scored
 
 
 def probe(config: ProbeConfig, options: Options) -> dict[str, Any]:
@@ -31,27 +41,28 @@ def probe(config: ProbeConfig, options: Options) -> dict[str, Any]:
     The history is empty. ConfigError with fewer training images than neighbours. A signal ends the
     job at any time: there is no state to save.
     """
+    return run_job(config, options, partial(_probe, config))
+
+
+def _probe(config: ProbeConfig, job: Job) -> Made:
     assert isinstance(config.probe, NeighbourSettings)
-    begun = begin(config, options)
-    k, device = config.probe.neighbours, begun.device
-    network = Frozen(
-        begun.trunk, config.frozen, config.encoder.data.size, precision=config.probe.precision
-    )
+    k, device, precision = config.probe.neighbours, job.device, config.probe.precision
+    size = config.encoder.data.size
+    network = Frozen(load_trunk(config), config.frozen, size, precision=precision)
     network = network.to(device).to(memory_format=torch.channels_last).eval()
-    images, labels = images_of(config, begun.data, "train", device)
+    images, labels = images_of(config, job.data, "train", device)
     if len(images) < k:
         with about(config.run.study_file):
             raise ConfigError(
                 f"{config.run.name}: {k} neighbours of {len(images)} images: lower probe.neighbours"
             )
     train = Split(Live(images, network), labels)  # each is asked for once: nothing to cache
-    images, labels = images_of(config, begun.data, "test", device)
+    images, labels = images_of(config, job.data, "test", device)
     test = Split(features_of(images, network, flip=False), labels)
-    with Progress(f"{config.run.name}/{config.name}", len(train.labels)) as progress:
+    with Progress(title_of(config), len(train.labels)) as progress:
         index = nearest(test, train, k, eval_batch(network, device), progress)
     result = scored(ranked(train.labels[index])[:, :5], test.labels)
-    options.stop.defer()
-    return finish(begun, result, history=[])
+    return probed(config, job, result, history=[])
 
 
 def nearest(test: Split, train: Split, k: int, at_once: int, progress: Progress) -> Tensor:

@@ -1,47 +1,28 @@
 """Classification with the first stages of a pretrained trunk frozen (paper, sections 4 and 4.1).
 
-`features.py` has what the frozen stages compute, `classifier.py` what is trained on it.
+What the frozen stages make of images is computed once (`features`); the rest is trained on it.
 """
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
-from patchvae.data.store import Prepared
-from patchvae.data.tensors import epoch_order
 from patchvae.errors import ConfigError
-from patchvae.models.schedules import step_lr
+from patchvae.models.classifier import Classifier
 from patchvae.numerics import parallel
-from patchvae.numerics.batchnorm import synchronise
-from patchvae.numerics.optim import SGD
-from patchvae.numerics.precision import Step, fastest
 from patchvae.numerics.seeds import derive_seed
-from patchvae.runtime.checkpoint import StateStore
-from patchvae.runtime.failures import state_folder
-from patchvae.runtime.launch import rank
 from patchvae.runtime.machine import Options
 from patchvae.study.config import about
-from patchvae.study.runs import ProbeConfig, ProbeSettings
-from patchvae.training.classifier import NETWORK, PREDICTED, Classifier, evaluate, scores_of
-from patchvae.training.features import Split, eval_batch, features_of, images_of
-from patchvae.training.judging import begin, finish
-from patchvae.training.loop import Loop
+from patchvae.study.runs import ProbeConfig
+from patchvae.training.classify import train_classifier
+from patchvae.training.features import Split, eval_batch, features_of, images_of, load_trunk
+from patchvae.training.job import Job, Made, run_job
+from patchvae.training.scores import accuracies, evaluate, probed
 from patchvae.training.standardise import Standardised, moments
 
-
-def _split(config: ProbeConfig, data: Prepared, name: str, classifier: Classifier) -> Split:
-    settings = config.training
-    images, labels = images_of(config, data, name, next(classifier.parameters()).device)
-    if name == "train" and len(images) < settings.batch_size:
-        raise ConfigError(
-            f"{config.run.name}: {len(images)} images make no batch of {settings.batch_size}:"
-            " lower probe.batch_size"
-        )
-    flip = settings.flip and name == "train"
-    return Split(features_of(images, classifier, flip), labels)
+NETWORK = ("hidden", "precision", "dropout", "init", "frozen_bn", "affine")  # settings of it
 
 
 def probe(config: ProbeConfig, options: Options) -> dict[str, Any]:
@@ -50,74 +31,50 @@ def probe(config: ProbeConfig, options: Options) -> dict[str, Any]:
     The result is the last epoch's accuracy (reading A12); the best epoch's is recorded by that
     name. With `report: best` it is the result, chosen on the test images.
     """
-    begun = begin(config, options)
-    torch.manual_seed(derive_seed(config.run.seed, "probe", "init"))
-    facts, settings = config.encoder.data, config.training
-    network = {name: getattr(settings, name) for name in NETWORK}
-    classifier = Classifier(begun.trunk, config.frozen, facts.size, facts.classes, **network)
-    classifier = classifier.to(begun.device).to(memory_format=torch.channels_last).eval()
-    store = StateStore(state_folder(config, begun.encoder["digest"]))
-    with about(config.run.study_file):
-        train = _split(config, begun.data, "train", classifier)
-        test = _split(config, begun.data, "test", classifier)
-        parallel.check_batch(settings.batch_size)
-    if config.standardised:
-        at_once = eval_batch(classifier, begun.device)
-        scale = moments(train.features, len(train.labels), settings.flip, at_once)
-        train, test = (replace(s, features=Standardised(s.features, *scale)) for s in (train, test))
-    loop = _train(config, classifier, train, test, store, options)
+    return run_job(config, options, partial(_probe, config))
+
+
+def _probe(config: ProbeConfig, job: Job) -> Made:
+    classifier = _classifier(config, job)
+    train, test = _splits(config, classifier, job)
+    loop = train_classifier(config, classifier, train, test, job)
     kept = {name: tensor.numpy() for name, tensor in loop.kept.items()}
-    result = scores_of(**kept) if kept else evaluate(classifier, test)
+    result = accuracies(**kept) if kept else evaluate(classifier, test)
     best = max(loop.history, key=lambda row: row["top1"])
-    metrics = finish(begun, result, loop.history, best_epoch=best)
-    if rank() == 0:
-        store.clear()
-    return metrics
+    return probed(config, job, result, loop.history, best_epoch=best)
 
 
-def _optimizer(classifier: Classifier, settings: ProbeSettings) -> SGD:
-    trained = [p for p in classifier.parameters() if p.requires_grad]
-    return SGD(trained, settings.lr, settings.momentum, settings.weight_decay)
+def _classifier(config: ProbeConfig, job: Job) -> Classifier:
+    trunk = load_trunk(config)
+    torch.manual_seed(derive_seed(config.run.seed, "probe", "init"))
+    facts = config.encoder.data
+    network = {name: getattr(config.training, name) for name in NETWORK}
+    classifier = Classifier(trunk, config.frozen, facts.size, facts.classes, **network)
+    return classifier.to(job.device).to(memory_format=torch.channels_last).eval()
 
 
-def _train(
-    config: ProbeConfig,
-    classifier: Classifier,
-    train: Split,
-    test: Split,
-    store: StateStore,
-    options: Options,
-) -> Loop:
-    settings, seed = config.training, config.run.seed
-    B, n, device = settings.batch_size, len(train.labels), train.labels.device
-    synchronise(classifier)
-    optimizer = _optimizer(classifier, settings)
-    title = f"{config.run.name}/{config.name}"
+def _splits(config: ProbeConfig, classifier: Classifier, job: Job) -> tuple[Split, Split]:
+    """Features to train on and to test with; ConfigError where batches and images do not fit."""
+    settings = config.training
+    with about(config.run.study_file):
+        train = _split(config, job, "train", classifier)
+        test = _split(config, job, "test", classifier)
+        parallel.check_batch(settings.batch_size)
+    if not config.standardised:
+        return train, test
+    at_once = eval_batch(classifier, job.device)
+    scale = moments(train.features, len(train.labels), settings.flip, at_once)
+    train, test = (replace(s, features=Standardised(s.features, *scale)) for s in (train, test))
+    return train, test
 
-    def one(h: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        loss = F.cross_entropy(classifier(h), labels)
-        optimizer.step(parallel.mean(torch.autograd.grad(loss, optimizer.parameters)))
-        (loss,) = parallel.mean([loss.detach()])
-        return loss, {"loss": loss}
 
-    size = (settings.epochs, n // B)
-    loop = Loop(title, classifier, [optimizer], size, store, options.stop, options.save_every)
-    loop.resume()
-    take: Step | None = None
-    for epoch in loop.epochs():
-        lr = step_lr(epoch, settings.lr, settings.lr_step, settings.lr_factor)
-        if take is None or lr != optimizer.lr:  # a captured step has its learning rate in it
-            optimizer.lr, take = lr, fastest(one, device, options)
-        order, flip = epoch_order(
-            n, settings.flip, train.features.index_device, seed, "probe", config.name, epoch
+def _split(config: ProbeConfig, job: Job, name: str, classifier: Classifier) -> Split:
+    settings = config.training
+    images, labels = images_of(config, job.data, name, job.device)
+    if name == "train" and len(images) < settings.batch_size:
+        raise ConfigError(
+            f"{config.run.name}: {len(images)} images make no batch of {settings.batch_size}:"
+            " lower probe.batch_size"
         )
-        classifier.train()
-        for step in loop.steps():
-            index = parallel.share(order[step * B : (step + 1) * B])
-            h = train.features.batch(index, None if flip is None else flip[index])
-            loop.record(*take(h, train.labels[index.to(device, non_blocking=True)]))
-        scores = evaluate(classifier, test)
-        if settings.report == "best" and all(scores["top1"] > row["top1"] for row in loop.history):
-            loop.kept = {name: torch.from_numpy(scores[name]) for name in PREDICTED}
-        loop.end_epoch({"lr": optimizer.lr, "top1": scores["top1"], "top5": scores["top5"]})
-    return loop
+    flip = settings.flip and name == "train"
+    return Split(features_of(images, classifier, flip), labels)

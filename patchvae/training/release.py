@@ -10,7 +10,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,12 +17,11 @@ from torch import Tensor, nn
 from patchvae.errors import CheckpointError, DataError
 from patchvae.models.foreign import UNUSED, choose_prefix, prefixes, read_tensors
 from patchvae.models.losses import Reconstruction
-from patchvae.models.patchvae import PatchVAE
+from patchvae.models.patchvae import PatchVAE, Prior
+from patchvae.models.schedules import Temperature
 from patchvae.models.trunk import Trunk
 from patchvae.runtime.checkpoint import save_weights
 from patchvae.study import paths
-from patchvae.study.config import protocol
-from patchvae.study.registry import ARCHITECTURES
 
 Names = dict[str, str]  # ours -> theirs
 MEAN, LOG_VARIANCE = re.compile(r"mu|mean"), re.compile(r"var")
@@ -55,7 +53,16 @@ def convert(path: Path, encoder_only: bool = False, prefix: str | None = None) -
     visibility, appearance = _heads(rest, trunk.channels, path)
     N = len(rest[visibility])
     D = sum(len(rest[name]) for name in appearance) // (2 * N)
-    model = _patchvae(trunk, N, D)
+    # what no tensor holds, such as the temperature, is the default: it is not in our file either
+    model = PatchVAE(
+        64,
+        Reconstruction(),
+        trunk=trunk.name,
+        num_parts=N,
+        part_dim=D,
+        prior=Prior(1 / N),
+        temperature=Temperature(),
+    )
     names = {f"trunk.{ours}": theirs for ours, theirs in names.items()}
     decoder = _in_order(rest, model.decoder, path, f"decoder of {N} parts with {D} dimensions")
     names |= {f"decoder.{ours}": theirs for ours, theirs in decoder.items()}
@@ -159,20 +166,6 @@ def _mean_first(names: Sequence[str], path: Path) -> list[str]:
             " names do not say: rename them, or try --encoder-only"
         )
     return [*mean, *variance]
-
-
-def _patchvae(trunk: Trunk, N: int, D: int) -> PatchVAE:
-    """Our model of the same shapes; what no tensor holds is the protocol's default."""
-    shaped = ARCHITECTURES["patchvae"]
-    entries = protocol()
-    defaults: dict[str, Any] = {
-        key: entries[f"model.{key}"].value for key in (*shaped.variant, *shaped.keys)
-    }
-    return PatchVAE(
-        64,
-        Reconstruction(),
-        **defaults | {"trunk": trunk.name, "num_parts": N, "part_dim": D, "prior_vis": 1 / N},
-    )
 
 
 def _imported(

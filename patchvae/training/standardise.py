@@ -6,21 +6,11 @@ training images, so that the scale of an encoder's features no longer matters. N
 """
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
-
-class Features(Protocol):
-    """Features of a split's images by their indices, of the mirror images where `flip` is true."""
-
-    @property
-    def index_device(self) -> torch.device:
-        """Where the indices of a batch should lie."""
-
-    def batch(self, index: Tensor, flip: Tensor | None = None) -> Tensor:
-        """float32 (B, C, h, w)."""
+from patchvae.training.features import Features
 
 
 @dataclass(frozen=True)

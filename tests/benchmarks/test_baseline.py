@@ -10,11 +10,11 @@ from makers import images
 
 from patchvae.data.tensors import Images
 from patchvae.models import build
+from patchvae.models.classifier import Classifier
 from patchvae.models.head import Head
 from patchvae.models.trunk import Trunk
 from patchvae.numerics.optim import SGD, Adam
-from patchvae.training.classifier import Classifier
-from patchvae.training.pretrain import update
+from patchvae.training.phases import update
 
 STEPS = 3
 

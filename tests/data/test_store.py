@@ -1,5 +1,6 @@
 """The prepared form: round trip, every damage, killed and simultaneous preparation, subsets."""
 
+import hashlib
 import json
 import os
 import signal
@@ -250,3 +251,11 @@ def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+def test_a_manifest_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    """Its bytes are literal: SHA-256 over JSON with sorted keys and ', ' and ': ' between them."""
+    body = '{"classes": ["a", "b"], "format": 1, "size": 32}'
+    sealed = json.loads(body) | {"digest": hashlib.sha256(body.encode()).hexdigest()}
+    (tmp_path / "manifest.json").write_text(json.dumps(sealed, indent=1, sort_keys=True))
+    assert manifest.read_manifest(tmp_path, "again") == sealed

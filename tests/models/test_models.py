@@ -13,7 +13,7 @@ from patchvae.models import losses
 from patchvae.models.base import VAE, Phase, Unsupervised
 from patchvae.models.bigan import BiGAN
 from patchvae.paper.published import parameters
-from patchvae.training.pretrain import update
+from patchvae.training.phases import update
 
 KINDS: dict[str, Callable[[], Unsupervised]] = {
     "beta-vae": make_beta,

@@ -3,10 +3,13 @@
 import pytest
 import torch
 from makers import images, make_adversarial, make_parts
+from small_study import REPO
 from torch import Tensor
 
-from patchvae.models.patchvae import PatchVAE
-from patchvae.models.schedules import temperature
+from patchvae.models.losses import Reconstruction
+from patchvae.models.patchvae import PatchVAE, Prior
+from patchvae.models.schedules import Temperature, temperature
+from patchvae.study.config import protocol
 
 
 def slow_appearance(vae: PatchVAE, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -120,3 +123,27 @@ def test_temperature_is_a_function_of_the_step_and_reaches_the_wrapped_model() -
         model.at_step(step)
         assert vae.tau.item() == pytest.approx(temperature(step, 1.0, 3e-5, 0.1), rel=1e-6)
     assert "tau" not in vae.state_dict()
+
+
+def test_the_defaults_are_the_protocols() -> None:
+    """A converted checkpoint of the release has them."""
+    printed = {key: entry.value for key, entry in protocol(REPO / "config").items()}
+    model = PatchVAE(
+        32,
+        Reconstruction(),
+        trunk="resnet9",
+        num_parts=4,
+        part_dim=3,
+        prior=Prior(0.25),
+        temperature=Temperature(),
+    )
+    assert model.kl_weights["kl_vis"] == printed["model.beta_vis"]
+    assert model.kl_weights["kl_app"] == printed["model.beta_app"]
+    assert model.temperature == Temperature(
+        law=printed["model.temperature_law"],
+        start=printed["model.temperature"],
+        rate=printed["model.temperature_rate"],
+        floor=printed["model.temperature_floor"],
+    )
+    assert model.hard == (printed["model.eval_visibility"] == "hard")
+    assert model.stop_weight_gradient == (printed["model.appearance_gradient"] == "stop")

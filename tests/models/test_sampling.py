@@ -5,7 +5,7 @@ import torch
 from scipy import stats
 from torch.distributions import RelaxedBernoulli
 
-from patchvae.models import sampling
+from patchvae.models import losses, sampling
 
 N = 20_000
 
@@ -80,7 +80,7 @@ def test_visibility_in_eval_mode_is_the_probability_or_whether_it_exceeds_one_ha
 
 def test_log_probabilities_are_stable_and_complete() -> None:
     logits = torch.tensor([-500.0, -3.0, 0.0, 4.0, 500.0], dtype=torch.float64)
-    log_p, log_q = sampling.bernoulli_log_probs(logits)
+    log_p, log_q = losses.bernoulli_log_probs(logits)
     assert torch.isfinite(log_p).all()
     assert torch.isfinite(log_q).all()
     torch.testing.assert_close(log_p.exp() + log_q.exp(), torch.ones(5, dtype=torch.float64))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from patchvae.models.trunk import Trunk
-from patchvae.numerics.batchnorm import calibrate
+from patchvae.numerics.batchnorm import SyncBatchNorm2d, calibrate, synchronise
 
 
 def images() -> Iterator[Tensor]:
@@ -58,3 +58,21 @@ def test_calibration_does_not_depend_on_batches_or_on_what_was_there() -> None:
     for name, value in one.state_dict().items():
         torch.testing.assert_close(value, other.state_dict()[name], rtol=1e-4, atol=1e-5)
     assert other.training
+
+
+def test_several_ranks_share_the_layers_that_were_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same tensors by the same names; one rank keeps its layers."""
+    trunk = Trunk().eval()
+    trunk.bn1.requires_grad_(False)
+    before, layer = dict(trunk.state_dict(keep_vars=True)), trunk.bn1
+    synchronise(trunk)
+    assert trunk.bn1 is layer
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    synchronise(trunk)
+    layers = [m for m in trunk.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert len(layers) == 10
+    assert all(type(m) is SyncBatchNorm2d and not m.training for m in layers)
+    after = trunk.state_dict(keep_vars=True)
+    assert list(after) == list(before)
+    assert all(after[name] is tensor for name, tensor in before.items())
+    assert not trunk.bn1.weight.requires_grad

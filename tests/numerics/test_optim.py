@@ -64,6 +64,15 @@ def test_a_restored_state_continues_bit_for_bit(make):
     assert all(torch.equal(a, b) for a, b in zip(through, stopped, strict=True))
 
 
+def test_torch_has_the_private_kernels():
+    kernels = ("_fused_adam_", "_fused_sgd_", "_foreach_add_")
+    gone = [name for name in kernels if not hasattr(torch, name)]
+    assert not gone, (
+        f"torch {torch.__version__} has no {' and no '.join(gone)}, which numerics/optim.py"
+        " calls: lower the bound of torch in pyproject.toml, or call what has replaced them"
+    )
+
+
 def test_training_does_not_import_the_compiler():
     code = (
         "import sys, torch; from patchvae.numerics.optim import SGD; from torch import nn\n"

@@ -16,6 +16,7 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 
 from patchvae.errors import ConfigError
 from patchvae.models.base import Unsupervised
+from patchvae.models.classifier import Classifier
 from patchvae.models.trunk import Trunk
 from patchvae.numerics.optim import SGD, Adam
 from patchvae.numerics.precision import WARM_UP, Captured, Replay, Step, set_numerics
@@ -24,8 +25,8 @@ from patchvae.runtime.machine import Options
 from patchvae.runtime.results import read_result
 from patchvae.study import paths
 from patchvae.study.runs import resolve_run
-from patchvae.training.classifier import Classifier
-from patchvae.training.pretrain import pretrain, update
+from patchvae.training.phases import update
+from patchvae.training.pretrain import pretrain
 
 B, STEPS = 8, 7
 

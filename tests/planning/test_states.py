@@ -137,9 +137,9 @@ def prepared(mini, parts_root, monkeypatch):
 
 
 def test_a_stopped_training_has_its_state(prepared, monkeypatch):
-    from patchvae.training import pretrain
+    from patchvae.training import phases
 
-    real, calls = pretrain.update, []
+    real, calls = phases.update, []
 
     def update(*arguments):
         calls.append(1)
@@ -147,7 +147,7 @@ def test_a_stopped_training_has_its_state(prepared, monkeypatch):
             os.kill(os.getpid(), signal.SIGTERM)
         return real(*arguments)
 
-    monkeypatch.setattr(pretrain, "update", update)
+    monkeypatch.setattr(phases, "update", update)
     run = mini_cell().probes()[0].run
     assert isinstance(invoke("pretrain", run.name).exception, StoppedError)
     state = state_of("pretrain")

@@ -28,12 +28,12 @@ def weights(folder: Path) -> bytes:
 @pytest.mark.parametrize(
     ("command", "function", "number"),
     [
-        ("pretrain", "patchvae.training.pretrain.open_dataset", signal.SIGTERM),
+        ("pretrain", "patchvae.training.job.open_dataset", signal.SIGTERM),
         ("pretrain", "patchvae.training.pretrain.build", signal.SIGUSR1),
         ("pretrain", "patchvae.training.pretrain.load_images", signal.SIGINT),
         ("pretrain", "patchvae.training.loop.Loop.resume", signal.SIGTERM),
         ("probe", "patchvae.training.probe.load_trunk", signal.SIGINT),
-        ("probe", "patchvae.training.probe.cache", signal.SIGTERM),
+        ("probe", "patchvae.training.features.cache", signal.SIGTERM),
     ],
 )
 def test_a_signal_before_the_first_step_stops_with_75(
@@ -106,7 +106,7 @@ def test_a_result_that_is_being_written_is_written_whole(
     run = tiny_run(model)
     job = Job(
         project, "pretrain", run.name, "--data", str(parts_root),
-        blocked_in="patchvae.training.pretrain.write_history",
+        blocked_in="patchvae.training.job.write_history",
     )  # fmt: skip
     assert job.signal_when_blocked(signal.SIGTERM) == 0, job.text()
     read_result(run.pretrain / paths.METRICS, "pretrain")

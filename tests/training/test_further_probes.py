@@ -17,6 +17,7 @@ from patchvae.analysis.cells import cell_config_digest
 from patchvae.data.store import open_dataset
 from patchvae.data.tensors import Images, load_images
 from patchvae.errors import ConfigError
+from patchvae.models.classifier import Frozen
 from patchvae.numerics import parallel
 from patchvae.runtime.machine import Options
 from patchvae.runtime.progress import Progress
@@ -26,10 +27,9 @@ from patchvae.study.config import protocol, read_yaml
 from patchvae.study.registry import PROBES
 from patchvae.study.runs import NeighbourSettings, ProbeSettings, Run, resolve_probe, resolve_run
 from patchvae.study.tables import parse_cell
-from patchvae.training import features as caching
+from patchvae.training import features as feature_sets
 from patchvae.training import probe as probing
-from patchvae.training.features import Cached, Frozen, Live, Split, cache
-from patchvae.training.judging import load_trunk
+from patchvae.training.features import Cached, Live, Split, cache, load_trunk
 from patchvae.training.neighbours import nearest, ranked
 from patchvae.training.neighbours import probe as neighbours
 from patchvae.training.pretrain import pretrain
@@ -56,7 +56,7 @@ def encoder(project: Path, options: Options) -> Run:
 
 @pytest.fixture
 def network(encoder: Run) -> Frozen:
-    trunk, _ = load_trunk(resolve_probe(encoder, "conv5"))
+    trunk = load_trunk(resolve_probe(encoder, "conv5"))
     return Frozen(trunk, "conv5", 32).to(memory_format=torch.channels_last).eval()
 
 
@@ -139,7 +139,7 @@ def test_most_votes_win_and_ties_go_to_the_class_with_the_nearest_member() -> No
 def test_the_whole_probe_is_a_vote_of_the_plain_training_images(
     encoder: Run, network: Frozen, options: Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(caching, "EVAL_BATCH", 16)  # several blocks, the last one incomplete
+    monkeypatch.setattr(feature_sets, "EVAL_BATCH", 16)  # several blocks, the last one incomplete
     config = resolve_probe(encoder, "knn")
     metrics = neighbours(config, options)
     assert read_result(config.folder / paths.METRICS, "probe") == metrics
@@ -184,9 +184,13 @@ def test_features_in_memory_on_disk_and_live_give_the_same(
 ) -> None:
     config = resolve_probe(encoder, name)
     contents = []
-    for size, memory in ((caching.CACHE_BYTES, 1 << 30), (caching.CACHE_BYTES, 0), (0, 0)):
-        monkeypatch.setattr(caching, "CACHE_BYTES", size)
-        monkeypatch.setattr(caching, "room", lambda device, memory=memory: memory)
+    for size, memory in (
+        (feature_sets.CACHE_BYTES, 1 << 30),
+        (feature_sets.CACHE_BYTES, 0),
+        (0, 0),
+    ):
+        monkeypatch.setattr(feature_sets, "CACHE_BYTES", size)
+        monkeypatch.setattr(feature_sets, "room", lambda device, memory=memory: memory)
         import_module(PROBES[name].module).probe(config, options)
         contents.append((config.folder / paths.PREDICTIONS).read_bytes())
         contents[-1] += (config.folder / paths.HISTORY).read_bytes()

@@ -11,7 +11,7 @@ from torch import nn
 from patchvae.errors import DivergedError, StoppedError
 from patchvae.runtime.checkpoint import StateStore
 from patchvae.runtime.stop import StopRequest
-from patchvae.training.loop import Loop, write_history
+from patchvae.training.loop import Loop, Saving, write_history
 
 EPOCHS, STEPS = 3, 4
 
@@ -21,8 +21,8 @@ def make(folder: Path, save_every: float = 1e9) -> tuple[Loop, torch.optim.Optim
     module = nn.Linear(2, 1)
     optimizer = torch.optim.Adam(module.parameters(), lr=0.1)
     stop = StopRequest()
-    store = StateStore(folder / "state" / "key")
-    loop = Loop("a run", module, [optimizer], (EPOCHS, STEPS), store, stop, save_every)
+    saving = Saving(StateStore(folder / "state" / "key"), stop, save_every)
+    loop = Loop("a run", module, [optimizer], epochs=EPOCHS, steps=STEPS, saving=saving)
     return loop, optimizer, stop
 
 

@@ -22,7 +22,8 @@ from patchvae.runtime.machine import Options
 from patchvae.runtime.results import read_result
 from patchvae.study import paths
 from patchvae.study.runs import Run, resolve_run
-from patchvae.training.pretrain import pretrain, update
+from patchvae.training.phases import update
+from patchvae.training.pretrain import pretrain
 
 KINDS = ("beta-vae", "patchvae", "patchvae-gan-lw", "bigan")
 STEPS = 10  # 40 images in batches of 8, twice

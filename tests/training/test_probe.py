@@ -20,18 +20,19 @@ from patchvae.data.rowfile import RowFile
 from patchvae.data.store import open_dataset
 from patchvae.data.tensors import Images, load_images
 from patchvae.errors import CheckpointError, ResourceError
+from patchvae.models.classifier import Classifier
 from patchvae.models.trunk import Trunk
 from patchvae.numerics.optim import SGD
 from patchvae.runtime.machine import Options
 from patchvae.runtime.results import read_result
 from patchvae.study import paths
 from patchvae.study.runs import Run, resolve_probe, resolve_run
-from patchvae.training import features
+from patchvae.training import classify, features
 from patchvae.training import probe as probing
-from patchvae.training.classifier import PREDICTED, Classifier, evaluate
 from patchvae.training.features import Cached, Live, Split, cache, features_of
 from patchvae.training.pretrain import pretrain
 from patchvae.training.probe import probe
+from patchvae.training.scores import PREDICTED, evaluate
 
 RUN = Run("tiny", "parts32", "random", "plain", 0)
 CPU = torch.device("cpu")
@@ -109,8 +110,8 @@ def test_features_on_disk_are_those_in_memory(
 def test_features_on_disk_are_asked_for_from_the_cpu_which_need_not_wait() -> None:
     elsewhere = torch.device("meta")  # stands for a GPU
     rows = RowFile(torch.Size([2, 1, 1]), False, elsewhere)
-    assert features.Cached(rows, 4).index_device == torch.device("cpu")
-    assert features.Cached(torch.empty(4, 2, device=elsewhere), 4).index_device == elsewhere
+    assert Cached(rows, 4).index_device == torch.device("cpu")
+    assert Cached(torch.empty(4, 2, device=elsewhere), 4).index_device == elsewhere
 
 
 @pytest.mark.parametrize("frozen", FROZEN)
@@ -216,7 +217,8 @@ def test_the_reported_epoch_is_the_last_or_the_first_best(
         seen.append(dict(result))
         return result
 
-    monkeypatch.setattr(probing, "evaluate", watched)
+    for place in (classify, probing):
+        monkeypatch.setattr(place, "evaluate", watched)
     config = resolve_probe(encoder, "conv5")
     metrics = probe(config, options)
     assert metrics["top1"] == {"last": 12.5, "best": 22.5}[report]
@@ -303,7 +305,8 @@ def test_the_last_epoch_is_the_result_and_the_best_is_recorded_beside_it(
         result = real(classifier, split)
         return {**result, "top1": next(scores, 30.0)}
 
-    monkeypatch.setattr(probing, "evaluate", falling)
+    for place in (classify, probing):
+        monkeypatch.setattr(place, "evaluate", falling)
     config = resolve_probe(encoder, "conv5")
     metrics = probe(config, options)
     assert metrics["top1"] == 30.0

@@ -114,7 +114,7 @@ def test_finished_tables_are_left_alone(finished):
             id="BiGAN's code",
         ),
         pytest.param(
-            "patchvae/training/pretrain.py", '"""The only unsupervised loop',
+            "patchvae/training/phases.py", '"""The only unsupervised loop',
             '# a comment\n"""Some unsupervised loop',
             {},
             id="a comment and a docstring",
