@@ -22,7 +22,8 @@ from common import head, row
 from patchvae.analysis.claims import CONTRADICTED, SO_FAR, SUPPORTED, judge
 from patchvae.analysis.paired import Sample
 from patchvae.paper.claims import ABOVE, PREDICATES, load_claims
-from patchvae.paper.published import CellKey, accuracy
+from patchvae.paper.published import accuracy
+from patchvae.study.address import CellKey
 
 IMAGES = 200
 PARTS = load_claims()

@@ -11,7 +11,7 @@ import yaml
 
 from patchvae.analysis.cells import cell_config_digest, write_cell
 from patchvae.numerics.seeds import derive_seed
-from patchvae.paper.published import CellKey, accuracy
+from patchvae.paper.published import accuracy
 from patchvae.runtime.results import read_result, write_bytes, write_result, write_text
 from patchvae.runtime.stage import Config, source_of, stage_of
 from patchvae.study import paths
@@ -26,7 +26,7 @@ Score = Callable[[Cell, int], float]
 def near_paper(cell: Cell, seed: int) -> float:
     """The paper's number and a quarter of a point, up for one of two seeds, which one by row."""
     up = (seed + len(cell.row.key)) % 2
-    return accuracy()[CellKey.parse(cell.key)] + (0.25 if up else -0.25)
+    return accuracy()[cell.address] + (0.25 if up else -0.25)
 
 
 def write_predictions(folder: Path, accuracy: float, n_test: int) -> None:
@@ -61,12 +61,10 @@ def write_probes(study: str, table: str, score: Score, n_test: int = 10_000) -> 
 
 def write_numbers(cell: Cell, values: list[float], **changes: Any) -> None:
     """A cell's file with these accuracies, and nothing before it."""
-    published = accuracy().get(CellKey(cell.table, cell.row.key, cell.column_key))
+    published = accuracy().get(cell.address)
     document = {
         "study": cell.study,
-        "table": cell.table,
-        "row": cell.row.key,
-        "column": cell.column_key,
+        **cell.address._asdict(),
         "model": cell.row.model,
         "probe": cell.probes()[0].name,
         "seeds": list(range(len(values))),
@@ -89,7 +87,7 @@ def write_known(cells: list[Cell], n_test: int = 400) -> None:
     """Cells of known means: the i-th has 20 + i / 2; in the paper's study the published one."""
     for i, cell in enumerate(cells):
         ours = cell.study != paths.MAIN_STUDY
-        mean = 20 + i / 2 if ours else accuracy()[CellKey.parse(cell.key)]
+        mean = 20 + i / 2 if ours else accuracy()[cell.address]
         numbers = {"mean": mean, "interval": [mean - 1, mean + 2], "n_test": n_test}
         write_numbers(cell, [mean - 0.1, mean + 0.1], **numbers)
 

@@ -11,11 +11,12 @@ import numpy as np
 
 from patchvae.analysis.paired import Sample, cell_interval
 from patchvae.errors import CheckpointError, SuiteError
-from patchvae.paper.published import CellKey, accuracy
+from patchvae.paper.published import accuracy
 from patchvae.paper.readings import readings_of
 from patchvae.runtime.failures import why_failed
 from patchvae.runtime.results import read_current, write_result
 from patchvae.study import paths
+from patchvae.study.address import CellKey
 from patchvae.study.digests import digest_of
 from patchvae.study.registry import PROBES
 from patchvae.study.runs import ProbeConfig
@@ -99,18 +100,15 @@ def summarise(
                 raise
             if (why := why_failed(config)) is not None:
                 failed.append({"seed": config.run.seed, "error": why})
-    key = CellKey(cell.table, cell.row.key, cell.column_key)
     document: dict[str, Any] = {
         "study": cell.study,
-        "table": cell.table,
-        "row": cell.row.key,
-        "column": cell.column_key,
+        **cell.address._asdict(),
         "dataset": cell.dataset,
         "model": cell.row.model,
         "variant": cell.probes()[0].run.variant,
         "probe": cell.probes()[0].name,
         "metric": cell.column.metric,
-        "paper": accuracy().get(key) if cell.study == paths.MAIN_STUDY else None,
+        "paper": accuracy().get(cell.address) if cell.study == paths.MAIN_STUDY else None,
         "readings": readings_of(cell.probes()[0]),
         "failed": failed,
         "config_digest": cell_config_digest(cell),
@@ -145,7 +143,7 @@ def _statistics(cell: Cell, found: list[dict[str, Any]]) -> dict[str, Any]:
 def failed_cells(cells: Iterable[Cell]) -> dict[CellKey, dict[str, Any]]:
     """What there is of the cells in which at least one seed failed."""
     return {
-        CellKey.parse(cell.key): summarise(cell, partial=True)
+        cell.address: summarise(cell, partial=True)
         for cell in cells
         if any(why_failed(config) for config in cell.probes())
     }

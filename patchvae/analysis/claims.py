@@ -22,7 +22,7 @@ from patchvae.paper.claims import (
     Universe,
     setting,
 )
-from patchvae.paper.published import CellKey
+from patchvae.study.address import CellKey
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
 SO_FAR, UNTESTABLE = "supported so far", "not testable here"

@@ -18,10 +18,11 @@ from patchvae.analysis.printed import points
 from patchvae.analysis.stats import Interval, Verdict, kendall_tau, verdict
 from patchvae.errors import CheckpointError
 from patchvae.paper.claims import Part, load_claims
-from patchvae.paper.published import CellKey, accuracy
+from patchvae.paper.published import accuracy
 from patchvae.paper.readings import readings_of
 from patchvae.runtime.results import read_result
 from patchvae.study import paths
+from patchvae.study.address import CellKey
 from patchvae.study.tables import study_cells
 
 NOT_RUN, FAILED, DONE, UNPUBLISHED = "not run", "failed", "done", "not in the paper"
@@ -137,9 +138,9 @@ def compare(
         wanted = (config_digests or {}).get(key, document["config_digest"])
         if document["config_digest"] != wanted:
             raise CheckpointError(
-                f"{_path(study, root, key)} was made with another configuration: run its job again"
+                f"{root / key.path(study)} was made with another configuration: run its job again"
             )
-    refuse_mixtures({_path(study, root, key): d for key, d in found.items() if d["values"]})
+    refuse_mixtures({root / key.path(study): d for key, d in found.items() if d["values"]})
     ours = readings or {}
     rows = tuple(_row(study, key, d, ours.get(key, ())) for key, d in documents.items())
     return Comparison(
@@ -155,7 +156,7 @@ def compare(
 def compare_study(study: str, claims: Path | None = None, root: Path = Path()) -> Comparison:
     """`compare` of a study below `root`: stale cells are refused, failed jobs shown as failed."""
     cells = study_cells(study)
-    digests = {CellKey.parse(cell.key): cell_config_digest(cell) for cell in cells}
+    digests = {cell.address: cell_config_digest(cell) for cell in cells}
     return compare(
         study,
         root,
@@ -163,14 +164,8 @@ def compare_study(study: str, claims: Path | None = None, root: Path = Path()) -
         config_digests=digests,
         partial=failed_cells(cells) if root == Path() else None,
         claims=load_claims(claims) if claims else None,
-        readings={
-            CellKey.parse(cell.key): readings_of(cell.probes()[0], origin="ours") for cell in cells
-        },
+        readings={cell.address: readings_of(cell.probes()[0], origin="ours") for cell in cells},
     )
-
-
-def _path(study: str, root: Path, key: CellKey) -> Path:
-    return root / paths.CELL.format(study=study, table=key.table, row=key.row, column=key.column)
 
 
 def _read(study: str, root: Path, key: CellKey) -> dict[str, Any] | None:
@@ -178,7 +173,7 @@ def _read(study: str, root: Path, key: CellKey) -> dict[str, Any] | None:
 
     None when there is none.
     """
-    path = _path(study, root, key)
+    path = root / key.path(study)
     if not path.exists():
         return None
     document = read_result(path, "cell")
@@ -269,9 +264,7 @@ def record(row: Row) -> dict[str, str]:
     low, high = row.interval or (None, None)
     judged = row.verdict
     return {
-        "table": row.key.table,
-        "row": row.key.row,
-        "column": row.key.column,
+        **row.key._asdict(),
         "ours": _digits(row.mean),
         "sd": _digits(row.sd),
         "low": _digits(low),

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from patchvae.analysis.stats import least_significant_difference, pooled_deviation
-from patchvae.paper.published import CellKey
+from patchvae.study.address import CellKey
 from patchvae.study.registry import MODELS
 
 

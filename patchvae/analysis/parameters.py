@@ -13,8 +13,9 @@ from patchvae.models.bigan import BiGAN
 from patchvae.models.classifier import Classifier
 from patchvae.models.patchvae import PatchVAE
 from patchvae.models.trunk import Trunk
-from patchvae.paper.published import CellKey, parameters
+from patchvae.paper.published import parameters
 from patchvae.study import paths
+from patchvae.study.address import CellKey
 from patchvae.study.config import load_study
 from patchvae.study.registry import DATASETS
 from patchvae.study.runs import Run, resolve_probe, resolve_run, variant_of

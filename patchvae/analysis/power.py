@@ -19,7 +19,8 @@ from patchvae.analysis.paired import Estimate, Sample, contrast
 from patchvae.analysis.printed import as_printed
 from patchvae.analysis.stats import margin, pooled_deviation, student_quantile
 from patchvae.paper.claims import PREDICATES, WITHIN, Part
-from patchvae.paper.published import CellKey, accuracy
+from patchvae.paper.published import accuracy
+from patchvae.study.address import CellKey
 from patchvae.study.registry import DATASETS
 
 POWER = 0.8

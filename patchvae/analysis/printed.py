@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from patchvae.analysis.stats import margin
 from patchvae.paper.claims import ABOVE, AT_MOST, MARGIN, PREDICATES, Binding, Count, Part, Universe
-from patchvae.paper.published import CellKey
+from patchvae.study.address import CellKey
 from patchvae.study.registry import DATASETS
 
 HOLDS, FAILS = "holds as printed", "does not hold as printed"

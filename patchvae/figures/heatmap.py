@@ -39,7 +39,7 @@ class Differences:
 def compute(target: Target, options: Options) -> Differences:
     """From the cells of Table 1; a loss without both rows has no number."""
     cells = target.cells()
-    documents = {(cell.row.key, cell.column_key): read_cell(cell) for cell in cells}
+    documents = {(cell.row.key, cell.address.column): read_cell(cell) for cell in cells}
     columns = list(dict.fromkeys((cell.dataset, cell.column.key) for cell in cells))
     sources = {"ours": "mean"}
     if target.study == paths.MAIN_STUDY:

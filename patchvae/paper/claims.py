@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from patchvae.errors import ConfigError
-from patchvae.paper.published import CellKey, accuracy
+from patchvae.paper.published import accuracy
+from patchvae.study.address import CellKey
 from patchvae.study.config import about, check, read_yaml
 from patchvae.study.registry import DATASETS, MODELS
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from patchvae.analysis.cells import cell_config_digest
 from patchvae.analysis.compare import Row, compare, record
-from patchvae.paper.published import CellKey, Number, accuracy, find, numbers, parameters
+from patchvae.paper.published import Number, accuracy, find, parameters
 from patchvae.paper.readings import Reading, readings, readings_of
 from patchvae.planning.jobs import Job, cell_job, parse_training, training_job, with_needs
 from patchvae.planning.states import DONE, State, States, cell_state
@@ -64,12 +64,12 @@ def explain(text: str) -> Explanation:
 
 
 def _cell(cell: Cell) -> Explanation:
-    key, states, job = CellKey.parse(cell.key), States(), cell_job(cell)
+    states, job = States(), cell_job(cell)
     config = cell.probes()[0]
     state = cell_state(states, job)
     facts = {
         "study": f"{cell.study}: {load_study(cell.study).title}",
-        "paper": _published(cell, key),
+        "paper": _published(cell),
         "state": _say(state),
         **_outcome(cell, state),
     }
@@ -122,10 +122,10 @@ def _count(number: Number) -> Explanation:
     )
 
 
-def _published(cell: Cell, key: CellKey) -> str:
-    if cell.study != paths.MAIN_STUDY or key not in accuracy():
+def _published(cell: Cell) -> str:
+    if cell.study != paths.MAIN_STUDY or cell.address not in accuracy():
         return "the paper has no such number"
-    number = next(number for number in numbers() if number.key == key)
+    number = find(cell.key)
     return f"{number.value:.2f} % ({number.place})"
 
 
@@ -134,7 +134,7 @@ def _outcome(cell: Cell, state: State) -> dict[str, str]:
     judged = cell.study == paths.MAIN_STUDY
     if state.word != DONE:
         return {"verdict": "none before it is done"} if judged else {}
-    key = CellKey.parse(cell.key)
+    key = cell.address
     row = compare(cell.study, Path(), [key], config_digests={key: cell_config_digest(cell)}).rows[0]
     if not judged:
         return {"ours": _ours(row), "verdict": "none: only the study paper follows the paper"}

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from patchvae.analysis.printed import HOLDS, Check, Printed, as_printed, points
 from patchvae.analysis.stats import difference_error, difference_noise
 from patchvae.paper.claims import Part, load_claims
-from patchvae.paper.published import CellKey, accuracy, layers, parameters
+from patchvae.paper.published import accuracy, layers, parameters
 from patchvae.report.templating import environment
+from patchvae.study.address import CellKey
 from patchvae.study.registry import DATASETS
 
 if TYPE_CHECKING:

@@ -13,13 +13,13 @@ from typing import Any
 
 from patchvae.analysis.compare import Comparison, Row, compare_study
 from patchvae.errors import CheckpointError
-from patchvae.paper.published import CellKey
 from patchvae.paper.readings import readings
 from patchvae.report.compare_views import CLAIM_TEXTS
 from patchvae.report.markup import html
 from patchvae.report.templating import environment
 from patchvae.runtime.results import read_result, write_text
 from patchvae.study import paths
+from patchvae.study.address import CellKey
 from patchvae.study.config import Study, load_study, show
 from patchvae.study.registry import DATASETS
 from patchvae.study.tables import Cell, load_table, study_cells
@@ -89,7 +89,7 @@ def context(study_name: str, illustrations: Sequence[Illustration]) -> dict[str,
     study, comparison = load_study(study_name), compare_study(study_name)
     rows = {row.key: row for row in comparison.rows}
     cells = study_cells(study_name)
-    details = {cell.key: detail(cell, rows[key_of(cell)]) for cell in cells}
+    details = {cell.key: detail(cell, rows[cell.address]) for cell in cells}
     return {
         "study": study,
         "comparison": comparison,
@@ -104,10 +104,6 @@ def context(study_name: str, illustrations: Sequence[Illustration]) -> dict[str,
         "marks": MARKS,
         "datasets": DATASETS,
     } | CLAIM_TEXTS
-
-
-def key_of(cell: Cell) -> CellKey:
-    return CellKey(cell.table, cell.row.key, cell.column_key)
 
 
 def headline(comparison: Comparison) -> str:
@@ -135,7 +131,7 @@ def table_view(study: str, name: str, rows: dict[CellKey, Row]) -> dict[str, Any
             "header": html(panel.header),
             "groups": [
                 [
-                    (html(row.label), [rows[key_of(c)] for c in cells if c.row == row])
+                    (html(row.label), [rows[c.address] for c in cells if c.row == row])
                     for row in group
                 ]
                 for group in panel.groups

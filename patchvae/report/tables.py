@@ -82,7 +82,7 @@ def _columns(table: Table, documents: dict[str, dict[str, Any]]) -> Iterator[lis
         columns: dict[str, list[Cell]] = {}
         for cell in table.cells():
             if cell.row.key in rows and documents[cell.key]["mean"] is not None:
-                columns.setdefault(cell.column_key, []).append(cell)
+                columns.setdefault(cell.address.column, []).append(cell)
         yield from columns.values()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from patchvae.errors import ConfigError
 from patchvae.study import paths
+from patchvae.study.address import CellKey
 from patchvae.study.config import Scalar, Study, about, load_study, read_yaml, validate
 from patchvae.study.registry import MODELS, PROBES, Probe, lookup
 from patchvae.study.runs import ProbeConfig, Run, number, resolve_probe, variant_of
@@ -101,20 +102,16 @@ class Cell:
     column: Column
 
     @property
-    def column_key(self) -> str:
-        return f"{self.dataset}-{self.column.key}"
+    def address(self) -> CellKey:
+        return CellKey(self.table, self.row.key, f"{self.dataset}-{self.column.key}")
 
     @property
     def key(self) -> str:
-        return f"{self.table}/{self.row.key}/{self.column_key}"
+        return str(self.address)
 
     @property
     def path(self) -> Path:
-        return Path(
-            paths.CELL.format(
-                study=self.study, table=self.table, row=self.row.key, column=self.column_key
-            )
-        )
+        return self.address.path(self.study)
 
     def probes(self) -> list[ProbeConfig]:
         """One probe a seed."""
@@ -249,7 +246,7 @@ def find_cell(study: str, table: str, row: str, column: str) -> Cell:
     cells = load_table(study, table).cells()
     rows = {cell.row.key: None for cell in cells}
     lookup(f"row of {table} in study '{study}'", rows, row)
-    columns = {cell.column_key: cell for cell in cells if cell.row.key == row}
+    columns = {cell.address.column: cell for cell in cells if cell.row.key == row}
     return lookup(f"column of {table} in study '{study}'", columns, column)
 
 

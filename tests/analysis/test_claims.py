@@ -22,7 +22,8 @@ from patchvae.analysis.claims import (
 )
 from patchvae.analysis.paired import Sample
 from patchvae.paper.claims import load_claims
-from patchvae.paper.published import CellKey, accuracy
+from patchvae.paper.published import accuracy
+from patchvae.study.address import CellKey
 
 A, B, C = (f"table5/beta_vis={b}/cifar100-conv5" for b in ("0.06", "0.3", "0.6"))
 LOSSES = ("", "-lw", "-gan", "-gan-lw")

@@ -12,9 +12,9 @@ from rich.console import Console
 
 from patchvae.analysis.compare import compare
 from patchvae.errors import CheckpointError
-from patchvae.paper.published import CellKey
 from patchvae.report.compare_views import FORMATS, as_csv, as_html, as_markdown, show, write
 from patchvae.runtime.results import read_result, write_result
+from patchvae.study.address import CellKey
 
 FIXTURE = Path(__file__).parent.parent / "fixtures" / "comparison"
 _spec = importlib.util.spec_from_file_location("comparison_fixture", FIXTURE / "make.py")

@@ -3,7 +3,7 @@
 import pytest
 
 from patchvae.analysis.noise import Noise, seed_noise
-from patchvae.paper.published import CellKey
+from patchvae.study.address import CellKey
 
 COLUMN = "cifar100-conv5"
 

@@ -24,7 +24,7 @@ from patchvae.analysis.stats import verdict
 from patchvae.cli import cli
 from patchvae.errors import ConfigError
 from patchvae.paper.claims import load_claims
-from patchvae.paper.published import CellKey
+from patchvae.study.address import CellKey
 
 SIMULATED = 20_000
 

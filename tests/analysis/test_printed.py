@@ -8,7 +8,8 @@ import yaml
 from patchvae.analysis.printed import FAILS, HOLDS, UNPRINTED, as_printed
 from patchvae.errors import ConfigError
 from patchvae.paper.claims import load_claims
-from patchvae.paper.published import CellKey, accuracy
+from patchvae.paper.published import accuracy
+from patchvae.study.address import CellKey
 
 RESTATED = Path(__file__).parents[2] / "patchvae" / "paper" / "restated.yaml"
 

@@ -28,9 +28,10 @@ from patchvae.figures.inputs import default_run, paper_cells, swept_cells
 from patchvae.figures.networks import held_out, load_trained
 from patchvae.figures.write import write_figure
 from patchvae.models.losses import patch_weights, weighted_squared_error
-from patchvae.paper.published import CellKey, accuracy, parameters
+from patchvae.paper.published import accuracy, parameters
 from patchvae.runtime.machine import Options
 from patchvae.study import paths
+from patchvae.study.address import CellKey
 from patchvae.study.registry import MODELS
 
 

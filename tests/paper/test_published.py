@@ -4,7 +4,7 @@ import pytest
 
 from patchvae.errors import ConfigError
 from patchvae.paper import published
-from patchvae.paper.published import CellKey
+from patchvae.study.address import CellKey
 
 
 def test_the_counts_per_table_are_those_of_the_paper():

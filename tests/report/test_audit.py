@@ -8,8 +8,9 @@ import pytest
 from rich.console import Console
 
 from patchvae.analysis.printed import FAILS
-from patchvae.paper.published import CellKey, accuracy, layers, parameters
+from patchvae.paper.published import accuracy, layers, parameters
 from patchvae.report import audit
+from patchvae.study.address import CellKey
 
 HEAD = CellKey("table6", "encoder-patchvae", "cifar100")
 

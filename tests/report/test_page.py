@@ -15,9 +15,10 @@ from made_results import write_numbers
 
 from patchvae.errors import CheckpointError
 from patchvae.figures.catalogue import illustrations
-from patchvae.paper.published import CellKey, accuracy
+from patchvae.paper.published import accuracy
 from patchvae.report.page import html, write_page
 from patchvae.runtime.results import write_bytes
+from patchvae.study.address import CellKey
 from patchvae.study.tables import load_table
 
 

@@ -84,7 +84,9 @@ def test_the_best_of_each_column_is_bold_and_references_are_not(paper):
 
 
 def test_rows_that_the_best_does_not_beat_are_underlined(paper):
-    cells = [c for c in load_table("paper", "table1").cells() if c.column_key == "indoor67-conv5"]
+    cells = [
+        c for c in load_table("paper", "table1").cells() if c.address.column == "indoor67-conv5"
+    ]
     lines = (paper / "tables" / "table1.md").read_text().splitlines()
     entries = [line.split("|")[7] for line in lines if line.startswith("| ")][1:]
     assert len(entries) == len(cells) == 10

@@ -8,7 +8,7 @@ from small_study import TINY, write_study
 from patchvae.analysis.compare import compare_study
 from patchvae.errors import ConfigError
 from patchvae.figures.inputs import table1_cells
-from patchvae.paper.published import CellKey, accuracy
+from patchvae.paper.published import accuracy
 from patchvae.study.config import load_study, study_names
 from patchvae.study.registry import PROBES
 from patchvae.study.tables import find_cell, load_table, parse_cell
@@ -109,7 +109,7 @@ def test_a_study_can_add_columns_that_the_paper_does_not_have(project: Path) -> 
     assert [column.probe for column in table.columns[3:]] == further
     assert [bool(column.beyond) for column in table.columns] == [False] * 3 + [True] * len(further)
     for cell in table.cells():
-        key = CellKey.parse(cell.key)
+        key = cell.address
         assert (key.dataset, key.measure) == ("parts32", cell.column.key)
         assert parse_cell(str(cell.path)) == cell
     shown = {cell.column.key for cell in table1_cells("tiny")}
