@@ -33,7 +33,11 @@ def make_checkout(folder: Path, data: Path) -> Checkout:
     (folder / "config" / "long.yaml").write_text(LONG)
     checkout = Checkout(folder, data)
     checkout.env["PATCHVAE_POLL"] = "3"
-    checkout.edit("patchvae/cli.py", '"--save-every", default=300.0', '"--save-every", default=0.5')
+    checkout.edit(
+        "patchvae/training/commands.py",
+        '"--save-every", default=300.0',
+        '"--save-every", default=0.5',
+    )
     fewer = "{datasets: [parts32], without: [beta_vis=0.3]}"
     checkout.edit("config/tiny.yaml", "{datasets: [parts32]}", fewer)
     return checkout

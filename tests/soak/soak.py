@@ -37,7 +37,11 @@ def make(folder: Path, data: Path) -> Checkout:
     folder.mkdir()
     copy_project(folder)
     checkout = Checkout(folder, data)
-    checkout.edit("patchvae/cli.py", '"--save-every", default=300.0', '"--save-every", default=0.1')
+    checkout.edit(
+        "patchvae/training/commands.py",
+        '"--save-every", default=300.0',
+        '"--save-every", default=0.1',
+    )
     checkout.edit("config/tiny.yaml", "pretrain: {epochs: 1,", "pretrain: {epochs: 40,")
     checkout.edit("config/tiny.yaml", "probe: {epochs: 1,", "probe: {epochs: 200,")
     return checkout
