@@ -1,5 +1,6 @@
 """Studies and the protocol: read once, validated by JSON schema, every value with its source."""
 
+import json
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -213,9 +214,9 @@ def _allowed(raw: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {"type": raw["type"]}
     if "range" in raw:
         low, high = raw["range"][1:-1].split(", ")
-        found["minimum" if raw["range"][0] == "[" else "exclusiveMinimum"] = yaml.safe_load(low)
+        found["minimum" if raw["range"][0] == "[" else "exclusiveMinimum"] = json.loads(low)
         if high != "inf":
-            found["exclusiveMaximum"] = yaml.safe_load(high)
+            found["exclusiveMaximum"] = json.loads(high)
     return {"oneOf": [{"const": raw["also"]}, found]} if "also" in raw else found
 
 

@@ -12,8 +12,7 @@ def test_a_hyper_parameter_touches_three_files_and_trains(fresh):
     )
     fresh.edit("patchvae/study/registry.py", '"beta_app")', '"beta_app", "surcharge")')
     model = "patchvae/models/patchvae.py"
-    fresh.edit(model, "beta_app: float,\n", "beta_app: float,\n        surcharge: float,\n")
-    fresh.edit(model, '"kl_vis": beta_vis,', '"kl_vis": beta_vis + surcharge,')
+    fresh.edit(model, 'take("beta_vis"),', 'take("beta_vis") + take("surcharge"),')
     assert changed(fresh.folder) == {"config/protocol.yaml", "patchvae/study/registry.py", model}
 
     refused = fresh.run("patchvae", "pretrain", run("9"))
