@@ -9,13 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from patchvae.errors import CheckpointError
-from patchvae.planning.jobs import (
-    PRETRAIN,
-    PROBE,
-    Job,
-    cell_job,
-    with_needs,
-)
+from patchvae.planning.jobs import PRETRAIN, PROBE, Job, cell_job, with_needs
 from patchvae.planning.states import DONE, WORDS, State, States, cell_state
 from patchvae.runtime.results import read_result
 from patchvae.study import paths
