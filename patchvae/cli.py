@@ -11,8 +11,8 @@ import click
 from patchvae import __version__
 from patchvae.errors import ConfigError, SuiteError
 from patchvae.figures import commands as figures
-from patchvae.planning import commands as planning
 from patchvae.report import commands as report
+from patchvae.report.terminal import commands as terminal
 from patchvae.training import commands as training
 
 EPILOG = __doc__.split("\n\n")[1] if __doc__ else ""
@@ -28,7 +28,7 @@ def cli() -> None:
     """
 
 
-for room in (training, figures, planning, report):
+for room in (training, figures, report, terminal):
     for command in room.COMMANDS:
         cli.add_command(command)
 

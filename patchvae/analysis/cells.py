@@ -23,7 +23,7 @@ from patchvae.study.runs import ProbeConfig
 from patchvae.study.sources import source_digest
 from patchvae.study.tables import Cell
 
-# Fields that cells of one dataset must share, or their numbers cannot stand in one table.
+# Fields that cells of one dataset must share, or their numbers cannot be in one table.
 SHARED = {
     "data_digest": "prepared data",
     "source_digest": "source code",

@@ -265,22 +265,23 @@ def record(row: Row) -> dict[str, str]:
     judged = row.verdict
     return {
         **row.key._asdict(),
-        "ours": _digits(row.mean),
-        "sd": _digits(row.sd),
-        "low": _digits(low),
-        "high": _digits(high),
+        "ours": digits(row.mean),
+        "sd": digits(row.sd),
+        "low": digits(low),
+        "high": digits(high),
         "interval": row.interval_kind,
         "seeds": " ".join(map(str, row.values)),
         "n_test": str(row.n_test or ""),
-        "paper": _digits(row.paper),
+        "paper": digits(row.paper),
         "difference": points(judged.difference) if judged else "",
-        "consistent_within": _digits(judged.consistent_within) if judged else "",
-        "margin": _digits(judged.margin) if judged else "",
+        "consistent_within": digits(judged.consistent_within) if judged else "",
+        "margin": digits(judged.margin) if judged else "",
         "verdict": row.word,
         "failed": "; ".join(f"{seed}: {error}" for seed, error in row.failed.items()),
         "readings": " ".join(row.readings),
     }
 
 
-def _digits(number: float | None) -> str:
+def digits(number: float | None) -> str:
+    """Two decimals; empty where there is no number."""
     return "" if number is None else f"{number:.2f}"

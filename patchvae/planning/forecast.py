@@ -52,7 +52,7 @@ class Check:
         found = sorted(self.ratios)
         return (
             f"{len(found)} finished trainings took {median(found):.2f} times what {self.basis}"
-            f" foretell ({found[0]:.2f} to {found[-1]:.2f})"
+            f" predict ({found[0]:.2f} to {found[-1]:.2f})"
         )
 
 

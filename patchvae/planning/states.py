@@ -163,7 +163,7 @@ def _running(job: Job, config: Config) -> State | None:
 
 
 def _killed(job: Job, config: Config) -> State | None:
-    """A job that is gone without a word: its lock is still there, and silent."""
+    """A job that is gone without a message: its lock is still there, and silent."""
     holder = read_holder(lock_of(config))
     if holder is None:
         return None

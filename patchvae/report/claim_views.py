@@ -1,15 +1,11 @@
 """Judged claims as text: the same words and digits in every file and on a terminal."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from patchvae.analysis.claims import CONTRADICTED, SO_FAR, SUPPORTED, Contrast, Evidence, Judged
+from patchvae.analysis.claims import Contrast, Evidence, Judged
 from patchvae.analysis.paired import IMAGES
 from patchvae.analysis.printed import points
 from patchvae.paper.claims import PREDICATES
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 # heading for people of each field, of a part and of a contrast
 PART = {
@@ -31,7 +27,6 @@ CONTRAST = {
     "covers": "covers",
     "paired_t": "p, paired t",
 }
-STYLES = {SUPPORTED: "green", SO_FAR: "green", CONTRADICTED: "red"}
 IMAGES_ONLY = "images only: says nothing about other seeds"
 
 
@@ -51,11 +46,12 @@ def part_record(judged: Judged) -> dict[str, str]:
 
 
 def contrast_records(judged: Judged) -> list[dict[str, str]]:
-    """Its contrasts that can be tested, as text; p values before Holm."""
-    return [_record(contrast) for contrast in judged.tested]
+    """Those of a part that can be tested."""
+    return [contrast_record(contrast) for contrast in judged.tested]
 
 
-def _record(contrast: Contrast) -> dict[str, str]:
+def contrast_record(contrast: Contrast) -> dict[str, str]:
+    """A contrast that can be tested as text; p values before Holm."""
     estimate = contrast.estimate
     assert estimate is not None  # of those tested
     low, high = estimate.interval()
@@ -79,21 +75,3 @@ def _smaller(evidence: Evidence | None) -> str:
 def probability(p: float) -> str:
     """Two digits, or that it is below 0.0001."""
     return "< 0.0001" if p < 1e-4 else f"{p:.2g}"
-
-
-def show(claims: tuple[Judged, ...], console: "Console") -> None:
-    """The parts on a terminal, each with the contrast that decides; the files name and list all."""
-    from rich.table import Table
-
-    headings = [PART[name] for name in PART if name != "where"]
-    table = Table(*headings, "deciding contrast", title="The paper's claims on our numbers")
-    for judged in claims:
-        record = part_record(judged)
-        del record["where"]
-        found = _record(judged.decisive) if judged.decisive else None
-        decisive = f"{found['difference']} ({found['interval']})" if found else ""
-        table.add_row(*record.values(), decisive, style=STYLES.get(judged.word, ""))
-    console.print(table)
-    covered = {record["covers"] for judged in claims for record in contrast_records(judged)}
-    if covered:
-        console.print(f"Intervals cover {'; '.join(sorted(covered))}.")

@@ -1,9 +1,9 @@
-"""The protocol for people.
+"""docs/protocol.md.
 
 Each key with its value, who chose it and where the paper speaks of it.
 """
 
-from patchvae.study.config import Entry, load_study, protocol, show
+from patchvae.study.config import Entry, protocol, show
 from patchvae.study.registry import DATASETS
 
 INTRODUCTION = """# Protocol
@@ -53,19 +53,3 @@ def render_markdown() -> str:
         if key == following[-1]:
             lines.append("")
     return "\n".join(lines).rstrip() + "\n"
-
-
-def render_terminal(study_name: str, dataset: str | None) -> None:
-    """The resolved values of a study for one dataset, or for each of its datasets."""
-    from rich.console import Console
-    from rich.table import Table
-
-    study = load_study(study_name)
-    if dataset is not None:
-        study.check_dataset(dataset)
-    for name in [dataset] if dataset else study.datasets:
-        grid = Table("key", "value", "source", "reading", title=f"{study_name}, {name}")
-        for key, entry in study.defaults.items():
-            value = study.value(key, name)
-            grid.add_row(key, show(value.value), value.source, entry.reading or "")
-        Console().print(grid)

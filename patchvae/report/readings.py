@@ -1,17 +1,13 @@
-"""The readings for people: docs/readings.md and a table on a terminal."""
+"""The readings for people: docs/readings.md."""
 
 from collections import Counter
 from functools import cache
-from typing import TYPE_CHECKING
 
 from patchvae.paper.readings import Reading, readings, readings_of
 from patchvae.report.protocol import values_of
 from patchvae.study import paths
 from patchvae.study.config import protocol, show
 from patchvae.study.tables import study_cells
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 INTRODUCTION = """# Readings
 
@@ -74,14 +70,3 @@ def render_markdown() -> str:
             "",
         ]
     return "\n".join(lines).rstrip() + "\n"
-
-
-def render_terminal(console: "Console") -> None:
-    """One row a reading."""
-    from rich.table import Table
-
-    grid = Table("reading", "where", "read as", "settled by", "numbers", title="Readings")
-    for reading in readings().values():
-        count = str(numbers_behind(reading).total())
-        grid.add_row(reading.id, reading.where, reading.reading, reading.origin, count)
-    console.print(grid)

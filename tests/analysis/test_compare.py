@@ -12,7 +12,8 @@ from rich.console import Console
 
 from patchvae.analysis.compare import compare
 from patchvae.errors import CheckpointError
-from patchvae.report.compare_views import FORMATS, as_csv, as_html, as_markdown, show, write
+from patchvae.report.compare_views import FORMATS, as_csv, as_html, as_markdown, write
+from patchvae.report.terminal.comparison import show
 from patchvae.runtime.results import read_result, write_result
 from patchvae.study.address import CellKey
 

@@ -10,7 +10,7 @@ from small_study import MINI, edit_study, write_study
 from patchvae.analysis.cells import write_cell
 from patchvae.errors import ConfigError
 from patchvae.planning.explain import explain
-from patchvae.planning.explain_view import show
+from patchvae.report.terminal.explanation import show
 from patchvae.study.tables import parse_cell
 
 PAPER = "table4/prior_vis=0.05/indoor67-conv5"

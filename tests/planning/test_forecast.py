@@ -25,9 +25,9 @@ from patchvae.planning.forecast import (
     forecast,
     makespan,
 )
-from patchvae.planning.forecast_view import lines
 from patchvae.planning.jobs import Job, jobs_for
 from patchvae.planning.throughput import OUTPUTS, Device, cached, device, overhead
+from patchvae.report.terminal.forecast import lines
 from patchvae.study.registry import ARCHITECTURES, MODELS, PROBES
 from patchvae.study.runs import Run, resolve_probe, resolve_run
 from patchvae.training import features

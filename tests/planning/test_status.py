@@ -11,8 +11,9 @@ from small_study import MINI, edit_study, write_study
 from patchvae import cli
 from patchvae.analysis.compare import compare_study
 from patchvae.errors import ResourceError
-from patchvae.planning.status import cost_lines, show, status
+from patchvae.planning.status import status
 from patchvae.report.tables import write_table
+from patchvae.report.terminal.status import cost_lines, show
 from patchvae.runtime import failures
 from patchvae.study.runs import Run, resolve_run
 

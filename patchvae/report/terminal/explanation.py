@@ -1,29 +1,23 @@
-"""An explanation on a terminal or as plain text."""
+"""Where a number comes from."""
 
-from typing import TYPE_CHECKING
+from rich.console import Console
+from rich.table import Column, Table
 
 from patchvae.planning.explain import Explanation
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-STYLES = {"done": "green", "failed": "bold red", "stale": "yellow", "running": "cyan"}
+from patchvae.report.terminal.style import say, style_of
 
 
-def show(explanation: Explanation, console: "Console") -> None:
+def show(explanation: Explanation, console: Console) -> None:
     """Facts, configuration, readings, jobs, files and commands, in this order."""
     console.print(explanation.title, style="bold", highlight=False)
-    for name, text in explanation.facts.items():
-        console.print(f"{name:>8}  {text}", highlight=False, soft_wrap=True, markup=False)
+    say(console, (f"{name:>8}  {text}" for name, text in explanation.facts.items()))
     _choices(explanation, console)
     _jobs(explanation, console)
     _lines("files", [str(path) for path in explanation.files], console)
     _lines("commands", list(explanation.commands), console)
 
 
-def _choices(explanation: Explanation, console: "Console") -> None:
-    from rich.table import Table
-
+def _choices(explanation: Explanation, console: Console) -> None:
     if explanation.choices:
         grid = Table("key", "value", "source", "reading", title="Configuration")
         for choice in explanation.choices:
@@ -37,9 +31,7 @@ def _choices(explanation: Explanation, console: "Console") -> None:
         console.print(grid)
 
 
-def _jobs(explanation: Explanation, console: "Console") -> None:
-    from rich.table import Column, Table
-
+def _jobs(explanation: Explanation, console: Console) -> None:
     if not explanation.jobs:
         return
     why = Column("why, or how long", overflow="fold")
@@ -47,11 +39,10 @@ def _jobs(explanation: Explanation, console: "Console") -> None:
     for job, state in explanation.jobs:
         took = f"{state.seconds:.0f} s" if state.seconds is not None else ""
         detail = state.detail or took
-        grid.add_row(f"{job.kind} {job.name}", state.word, detail, style=STYLES.get(state.word, ""))
+        grid.add_row(f"{job.kind} {job.name}", state.word, detail, style=style_of(state.word))
     console.print(grid)
 
 
-def _lines(title: str, lines: list[str], console: "Console") -> None:
+def _lines(title: str, lines: list[str], console: Console) -> None:
     console.print(f"\n{title}", style="bold")
-    for line in lines:
-        console.print(f"  {line}", highlight=False, soft_wrap=True, markup=False)
+    say(console, (f"  {line}" for line in lines))

@@ -1,15 +1,15 @@
-"""A forecast on a terminal: what is left, what it takes, what that rests on, what fits a budget."""
+"""A forecast: what is left, what it takes, what that rests on, what fits a budget."""
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Column, Table
 
 from patchvae.planning.forecast import COMPUTED, Choice, Forecast
 from patchvae.planning.jobs import KINDS, TRAINED, Job
+from patchvae.report.terminal.style import say
 from patchvae.study.runs import ProbeConfig
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 
 def lines(result: Forecast) -> list[str]:
@@ -53,9 +53,9 @@ def _sharing(result: Forecast) -> str:
     together = f"{result.runs_per_gpu} trainings at a time on a GPU"
     if result.device.gain(result.runs_per_gpu) is None:
         return (
-            f"{together}: never measured on '{result.device.name}', so counted as no faster than "
-            "one after the"
-            f" other; measure it with benchmarks/throughput.py --packing 1 {result.runs_per_gpu}"
+            f"{together}: never measured on '{result.device.name}', so counted as no faster than"
+            " one after the other; measure it with benchmarks/throughput.py"
+            f" --packing 1 {result.runs_per_gpu}"
         )
     return f"{together}: {result.gain:.2f} times the rate of one, measured"
 
@@ -105,18 +105,15 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 120 else f"{seconds / 3600:.1f} h"
 
 
-def show(result: Forecast, console: "Console") -> None:
+def show(result: Forecast, console: Console) -> None:
     """The sentences of a forecast."""
-    for line in lines(result):
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+    say(console, lines(result))
 
 
 def show_budget(
-    result: Forecast, chosen: Sequence[Choice], budget: float, console: "Console"
+    result: Forecast, chosen: Sequence[Choice], budget: float, console: Console
 ) -> None:
     """Which cells fit, in the order in which to run them."""
-    from rich.table import Column, Table
-
     title = f"{len(chosen)} of {len(result.cells)} cells fit {budget:g} hours, cheapest first"
     cell = Column("cell", overflow="fold")
     grid = Table(cell, "adds, h", "spent, h", title=title)

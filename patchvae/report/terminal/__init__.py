@@ -1,0 +1,1 @@
+"""What commands print, a module each with `show`; it computes nothing and writes no file."""

@@ -1,0 +1,146 @@
+"""The commands that only print: the protocol, where numbers come from, what is left to do.
+
+Each calls one function of the package and has no logic; heavy imports happen inside.
+"""
+
+import click
+
+from patchvae.errors import SuiteError
+
+
+@click.command()
+def params() -> None:
+    """Compare our 15 parameter counts with the paper's; exit 1 if one differs."""
+    from rich.console import Console
+
+    from patchvae.analysis.parameters import compare_counts
+    from patchvae.report.terminal.parameters import show
+
+    rows = compare_counts()
+    show(rows, Console())
+    if any(ours != published for _, published, ours in rows):
+        raise SuiteError("a network is not the paper's: see the rows marked 'differs'")
+
+
+@click.command()
+@click.option("--markdown", is_flag=True, help="docs/protocol.md")
+@click.option("--study", default="paper", show_default=True)
+@click.option("--dataset", help="one dataset of the study")
+def protocol(markdown: bool, study: str, dataset: str | None) -> None:
+    """Print every protocol key: value, source, section and reading."""
+    from rich.console import Console
+
+    from patchvae.report.protocol import render_markdown
+    from patchvae.report.terminal.protocol import show
+
+    if markdown:
+        click.echo(render_markdown(), nl=False)
+    else:
+        show(study, dataset, Console())
+
+
+@click.command()
+@click.option("--markdown", is_flag=True, help="docs/readings.md")
+def readings(markdown: bool) -> None:
+    """Print the readings: what the paper leaves open and how it is read here."""
+    from rich.console import Console
+
+    from patchvae.report.readings import render_markdown
+    from patchvae.report.terminal.readings import show
+
+    if markdown:
+        click.echo(render_markdown(), nl=False)
+    else:
+        show(Console())
+
+
+@click.command()
+@click.argument("study", default="paper")
+@click.option(
+    "--sd",
+    type=click.FloatRange(min=0, min_open=True),
+    help="standard deviation over seeds of a paired difference, in points [the study's cells]",
+)
+@click.option("--seeds", type=click.IntRange(2), help="how many [the study's]")
+@click.option(
+    "--alpha",
+    type=click.FloatRange(0, 0.5, min_open=True),
+    default=0.05,
+    show_default=True,
+    help="two-sided level",
+)
+def power(study: str, sd: float | None, seeds: int | None, alpha: float) -> None:
+    """Show which differences the seeds of STUDY can decide, claim by claim [paper]."""
+    from rich.console import Console
+
+    from patchvae.analysis.study_power import study_power
+    from patchvae.report.terminal.power import show
+
+    show(study_power(study, sd, seeds, alpha), Console())
+
+
+@click.command()
+@click.argument("number")
+def explain(number: str) -> None:
+    """Explain NUMBER: [<study>/]<table>/<row>/<column>, a results path, or a place as in
+    table4:2:2.
+    """
+    from rich.console import Console
+
+    from patchvae.planning.explain import explain as explanation
+    from patchvae.report.terminal.explanation import show
+
+    show(explanation(number), Console())
+
+
+@click.command()
+@click.argument("table", required=False)
+@click.option("--study", default="paper", show_default=True)
+def status(table: str | None, study: str) -> None:
+    """Show how far a study or one TABLE of it is, and what an edit costs."""
+    from rich.console import Console
+
+    from patchvae.planning.status import status as study_status
+    from patchvae.report.terminal.status import show
+
+    show(study_status(study, table), Console())
+
+
+@click.command()
+@click.argument("targets", nargs=-1, required=True)
+@click.option("--gpu", default="cpu", show_default=True, help="device: cpu or h100")
+@click.option("--gpus", type=click.IntRange(1), help="how many [1; with cpu all cores]")
+@click.option(
+    "--runs-per-gpu", type=click.IntRange(1), default=1, help="trainings at a time on a GPU"
+)
+@click.option("--budget", type=float, help="device hours: list the cells that fit")
+def forecast(
+    targets: tuple[str, ...], gpu: str, gpus: int | None, runs_per_gpu: int, budget: float | None
+) -> None:
+    """Forecast what is left of TARGETS (studies, tables, cells, runs).
+
+    Jobs, hours, wall time, disk.
+    """
+    import os
+
+    from rich.console import Console
+
+    from patchvae.planning import forecast as report
+    from patchvae.report.terminal.forecast import show, show_budget
+
+    slots = gpus or (os.cpu_count() or 1 if gpu == "cpu" else 1)
+    found = report.forecast(targets, gpu, slots, runs_per_gpu)
+    show(found, Console())
+    if budget is not None:
+        show_budget(found, report.fit(found, budget), budget, Console())
+
+
+COMMANDS = (
+    params,
+    protocol,
+    readings,
+    power,
+    explain,
+    status,
+    forecast,
+)
