@@ -63,7 +63,7 @@ def write_numbers(cell: Cell, values: list[float], **changes: Any) -> None:
     """A cell's file with these accuracies, and nothing before it."""
     published = accuracy().get(cell.address)
     document = {
-        "study": cell.study,
+        "study": cell.study.name,
         **cell.address._asdict(),
         "model": cell.row.model,
         "probe": cell.probes()[0].name,
@@ -75,7 +75,7 @@ def write_numbers(cell: Cell, values: list[float], **changes: Any) -> None:
         "sd": 0.1,
         "interval": [min(values) - 1, max(values) + 1],
         "interval_kind": "seeds and images",
-        "paper": published if cell.study == paths.MAIN_STUDY else None,
+        "paper": published if cell.study.is_the_papers else None,
         "config_digest": cell_config_digest(cell),
         "data_digest": "0" * 64,
         "source_digest": "1" * 64,
@@ -86,8 +86,7 @@ def write_numbers(cell: Cell, values: list[float], **changes: Any) -> None:
 def write_known(cells: list[Cell], n_test: int = 400) -> None:
     """Cells of known means: the i-th has 20 + i / 2; in the paper's study the published one."""
     for i, cell in enumerate(cells):
-        ours = cell.study != paths.MAIN_STUDY
-        mean = 20 + i / 2 if ours else accuracy()[cell.address]
+        mean = accuracy()[cell.address] if cell.study.is_the_papers else 20 + i / 2
         numbers = {"mean": mean, "interval": [mean - 1, mean + 2], "n_test": n_test}
         write_numbers(cell, [mean - 0.1, mean + 0.1], **numbers)
 

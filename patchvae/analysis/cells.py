@@ -11,7 +11,7 @@ import numpy as np
 
 from patchvae.analysis.paired import Sample, cell_interval
 from patchvae.errors import CheckpointError, SuiteError
-from patchvae.paper.published import accuracy
+from patchvae.paper.published import paper_value
 from patchvae.paper.readings import readings_of
 from patchvae.runtime.failures import why_failed
 from patchvae.runtime.results import read_current, write_result
@@ -101,14 +101,14 @@ def summarise(
             if (why := why_failed(config)) is not None:
                 failed.append({"seed": config.run.seed, "error": why})
     document: dict[str, Any] = {
-        "study": cell.study,
+        "study": cell.study.name,
         **cell.address._asdict(),
         "dataset": cell.dataset,
         "model": cell.row.model,
         "variant": cell.probes()[0].run.variant,
         "probe": cell.probes()[0].name,
         "metric": cell.column.metric,
-        "paper": accuracy().get(cell.address) if cell.study == paths.MAIN_STUDY else None,
+        "paper": paper_value(cell.study, cell.address),
         "readings": readings_of(cell.probes()[0]),
         "failed": failed,
         "config_digest": cell_config_digest(cell),

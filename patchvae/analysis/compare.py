@@ -18,11 +18,11 @@ from patchvae.analysis.printed import points
 from patchvae.analysis.stats import Interval, Verdict, kendall_tau, verdict
 from patchvae.errors import CheckpointError
 from patchvae.paper.claims import Part, load_claims
-from patchvae.paper.published import accuracy
+from patchvae.paper.published import paper_value
 from patchvae.paper.readings import readings_of
 from patchvae.runtime.results import read_result
-from patchvae.study import paths
 from patchvae.study.address import CellKey
+from patchvae.study.config import Study, load_study
 from patchvae.study.tables import study_cells
 
 NOT_RUN, FAILED, DONE, UNPUBLISHED = "not run", "failed", "done", "not in the paper"
@@ -97,7 +97,7 @@ class Ranking:
 class Comparison:
     """Everything that `patchvae compare` shows and writes."""
 
-    study: str
+    study: Study
     rows: tuple[Row, ...]
     rankings: tuple[Ranking, ...]
     noise: tuple[Noise, ...]
@@ -106,7 +106,7 @@ class Comparison:
 
     @property
     def judged(self) -> bool:
-        return self.study == paths.MAIN_STUDY
+        return self.study.is_the_papers
 
     @property
     def counts(self) -> dict[str, int]:
@@ -116,7 +116,7 @@ class Comparison:
 
 
 def compare(
-    study: str,
+    study: Study,
     root: Path,
     expected: Collection[CellKey],
     *,
@@ -132,15 +132,18 @@ def compare(
     differ in data, sources or test images (CheckpointError). `claims` default to C1-C12. `readings`
     are those of ours behind each cell.
     """
-    documents = {key: (partial or {}).get(key) or _read(study, root, key) for key in expected}
+    files = {key: root / key.path(study.name) for key in expected}
+    documents = {
+        key: (partial or {}).get(key) or _read(study, key, file) for key, file in files.items()
+    }
     found = {key: document for key, document in documents.items() if document is not None}
     for key, document in found.items():
         wanted = (config_digests or {}).get(key, document["config_digest"])
         if document["config_digest"] != wanted:
             raise CheckpointError(
-                f"{root / key.path(study)} was made with another configuration: run its job again"
+                f"{files[key]} was made with another configuration: run its job again"
             )
-    refuse_mixtures({root / key.path(study): d for key, d in found.items() if d["values"]})
+    refuse_mixtures({files[key]: d for key, d in found.items() if d["values"]})
     ours = readings or {}
     rows = tuple(_row(study, key, d, ours.get(key, ())) for key, d in documents.items())
     return Comparison(
@@ -158,7 +161,7 @@ def compare_study(study: str, claims: Path | None = None, root: Path = Path()) -
     cells = study_cells(study)
     digests = {cell.address: cell_config_digest(cell) for cell in cells}
     return compare(
-        study,
+        load_study(study),
         root,
         list(digests),
         config_digests=digests,
@@ -168,39 +171,34 @@ def compare_study(study: str, claims: Path | None = None, root: Path = Path()) -
     )
 
 
-def _read(study: str, root: Path, key: CellKey) -> dict[str, Any] | None:
+def _read(study: Study, key: CellKey, path: Path) -> dict[str, Any] | None:
     """The cell's file once digest, place and published value are checked.
 
     None when there is none.
     """
-    path = root / key.path(study)
     if not path.exists():
         return None
     document = read_result(path, "cell")
     place = (document["study"], document["table"], document["row"], document["column"])
-    if place != (study, *key):
+    if place != (study.name, *key):
         raise CheckpointError(
             f"{path} is the cell {'/'.join(place)}: delete it and run its job again"
         )
-    if document["paper"] != _published(study, key):
+    if document["paper"] != paper_value(study, key):
         raise CheckpointError(
             f"{path} names another published value than the package: run its job again"
         )
     return document
 
 
-def _published(study: str, key: CellKey) -> float | None:
-    return accuracy().get(key) if study == paths.MAIN_STUDY else None
-
-
 def _row(
-    study: str, key: CellKey, document: Mapping[str, Any] | None, readings: Sequence[str]
+    study: Study, key: CellKey, document: Mapping[str, Any] | None, readings: Sequence[str]
 ) -> Row:
     document = document or {"seeds": [], "values": [], "failed": []}
     sample = sample_of(document)
     values = sample.values
     failed = {entry["seed"]: entry["error"] for entry in document["failed"]}
-    paper = _published(study, key)
+    paper = paper_value(study, key)
     judgement = None
     if values and paper is not None:
         judgement = verdict(list(values.values()), document["n_test"], paper)
@@ -226,13 +224,13 @@ def _scatter(
 
 
 def _word(
-    study: str, values: Mapping[int, float], failed: Mapping[int, str], judgement: Verdict | None
+    study: Study, values: Mapping[int, float], failed: Mapping[int, str], judgement: Verdict | None
 ) -> str:
     if not values:
         return FAILED if failed else NOT_RUN
     if judgement:
         return judgement.word
-    return UNPUBLISHED if study == paths.MAIN_STUDY else DONE
+    return UNPUBLISHED if study.is_the_papers else DONE
 
 
 def _claims(rows: Sequence[Row], parts: Iterable[Part]) -> list[Judged]:

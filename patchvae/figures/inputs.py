@@ -132,11 +132,11 @@ def paper_cells(study: str) -> list[Cell]:
 
 
 def table1_cells(study: str) -> list[Cell]:
-    return [cell for cell in paper_cells(study) if cell.table == "table1"]
+    return [cell for cell in paper_cells(study) if cell.table.name == "table1"]
 
 
 def swept_cells(study: str) -> list[Cell]:
-    return [cell for cell in paper_cells(study) if cell.table in SWEEPS]
+    return [cell for cell in paper_cells(study) if cell.table.name in SWEEPS]
 
 
 def has_table1(study: str) -> bool:

@@ -16,7 +16,7 @@ from importlib.resources import files
 
 from patchvae.errors import ConfigError
 from patchvae.study.address import CellKey
-from patchvae.study.config import read_yaml
+from patchvae.study.config import Study, read_yaml
 
 SWEPT = ("num_parts", "part_dim", "prior_vis", "beta_vis")
 
@@ -47,6 +47,11 @@ class Number:
 def accuracy() -> dict[CellKey, float]:
     """The 128 accuracies of Tables 1-5 in percent, in printed order."""
     return dict(_accuracies())
+
+
+def paper_value(study: Study, key: CellKey) -> float | None:
+    """The accuracy that a study's cell is compared with; None where the paper has none."""
+    return accuracy().get(key) if study.is_the_papers else None
 
 
 def parameters() -> dict[CellKey, int]:

@@ -11,12 +11,12 @@ from typing import Any
 
 from patchvae.analysis.cells import cell_config_digest
 from patchvae.analysis.compare import Row, compare, record
-from patchvae.paper.published import Number, accuracy, find, parameters
+from patchvae.paper.published import Number, find, paper_value, parameters
 from patchvae.paper.readings import Reading, readings, readings_of
 from patchvae.planning.jobs import Job, cell_job, parse_training, training_job, with_needs
 from patchvae.planning.states import DONE, State, States, cell_state
 from patchvae.study import paths
-from patchvae.study.config import Study, load_study, show
+from patchvae.study.config import Study, show
 from patchvae.study.registry import ARCHITECTURES, DATASETS
 from patchvae.study.runs import PretrainConfig, ProbeConfig
 from patchvae.study.tables import Cell, parse_cell, study_cells
@@ -68,14 +68,14 @@ def _cell(cell: Cell) -> Explanation:
     config = cell.probes()[0]
     state = cell_state(states, job)
     facts = {
-        "study": f"{cell.study}: {load_study(cell.study).title}",
+        "study": f"{cell.study.name}: {cell.study.title}",
         "paper": _published(cell),
         "state": _say(state),
         **_outcome(cell, state),
     }
-    row = f"config/tables/{cell.table}.yaml, row {cell.row.key}"
+    row = f"config/tables/{cell.table.name}.yaml, row {cell.row.key}"
     return Explanation(
-        title=f"{cell.study}/{cell.key}",
+        title=cell.name,
         facts=facts,
         choices=tuple(choices(config, row)),
         readings=tuple(readings()[name] for name in readings_of(config)),
@@ -92,7 +92,7 @@ def _training(text: str) -> Explanation:
     return Explanation(
         title=job.name,
         facts={
-            "study": f"{config.run.study}: {load_study(config.run.study).title}",
+            "study": f"{config.run.study}: {config.run.of_study.title}",
             "state": _say(states.of(job)),
             "cells": ", ".join(cell.key for cell in cells) or "none of the study's tables",
         },
@@ -123,7 +123,7 @@ def _count(number: Number) -> Explanation:
 
 
 def _published(cell: Cell) -> str:
-    if cell.study != paths.MAIN_STUDY or cell.address not in accuracy():
+    if paper_value(cell.study, cell.address) is None:
         return "the paper has no such number"
     number = find(cell.key)
     return f"{number.value:.2f} % ({number.place})"
@@ -131,7 +131,7 @@ def _published(cell: Cell) -> str:
 
 def _outcome(cell: Cell, state: State) -> dict[str, str]:
     """Our number and its verdict, once the cell is done."""
-    judged = cell.study == paths.MAIN_STUDY
+    judged = cell.study.is_the_papers
     if state.word != DONE:
         return {"verdict": "none before it is done"} if judged else {}
     key = cell.address
@@ -176,7 +176,7 @@ def _folders(job: Job) -> tuple[Path, ...]:
 
 
 def _table(cell: Cell) -> Path:
-    return paths.table(cell.study, cell.table, "tex")
+    return paths.table(cell.study.name, cell.table.name, "tex")
 
 
 def _commands(job: Job) -> tuple[str, ...]:
@@ -191,7 +191,7 @@ def choices(config: PretrainConfig | ProbeConfig, named_by: str) -> list[Choice]
     `named_by` chose what the study does not.
     """
     encoder = config.encoder if isinstance(config, ProbeConfig) else config
-    study = load_study(encoder.run.study)
+    study = encoder.run.of_study
     found = _data_choices(encoder, study)
     found.append(Choice("seeds", " ".join(map(str, study.seeds)), _user(study)))
     found += [_choice(study, encoder, key, v, named_by) for key, v in _values(config, encoder)]

@@ -67,9 +67,9 @@ def training_job(config: Config) -> Job:
 
 def cell_job(cell: Cell) -> Job:
     """The gathering of a cell, with the probes of all seeds before it."""
-    log = paths.LOGS / cell.study / "cells" / f"{cell.key}.log"
+    log = paths.LOGS / cell.study.name / "cells" / f"{cell.key}.log"
     needs = tuple(training_job(config) for config in cell.probes())
-    return Job(CELL, f"{cell.study}/{cell.key}", cell.path, log, needs, cell=cell)
+    return Job(CELL, cell.name, cell.path, log, needs, cell=cell)
 
 
 def table_job(study: str, name: str) -> Job:

@@ -13,6 +13,7 @@ from patchvae.planning.jobs import PRETRAIN, PROBE, Job, cell_job, with_needs
 from patchvae.planning.states import DONE, WORDS, State, States, cell_state
 from patchvae.runtime.results import read_result
 from patchvae.study import paths
+from patchvae.study.config import Study, load_study
 from patchvae.study.runs import Run
 from patchvae.study.tables import study_cells
 
@@ -21,7 +22,7 @@ from patchvae.study.tables import study_cells
 class Status:
     """The cells asked for, all jobs behind them, and finished trainings that no table asks for."""
 
-    study: str
+    study: Study
     cells: tuple[tuple[Job, State], ...]
     jobs: tuple[tuple[Job, State], ...]
     unused: tuple[tuple[str, float], ...]  # run or probe, seconds that it took
@@ -50,7 +51,7 @@ def status(study: str, table: str | None = None) -> Status:
     roots = [cell_job(cell) for cell in study_cells(study, table)]
     jobs = with_needs(roots)
     return Status(
-        study=study,
+        study=load_study(study),
         cells=tuple((job, cell_state(states, job)) for job in roots),
         jobs=tuple((job, states.of(job)) for job in jobs),
         unused=() if table else tuple(_unused(study, jobs)),

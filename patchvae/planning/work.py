@@ -1,7 +1,6 @@
 """How much a job computes: images and steps, from its configuration alone."""
 
 from patchvae.runtime.stage import Config
-from patchvae.study.config import load_study
 from patchvae.study.registry import DATASETS
 from patchvae.study.runs import NeighbourSettings, PretrainConfig, ProbeConfig
 
@@ -10,7 +9,7 @@ def gpus(config: Config) -> int:
     """GPUs, and with each a process and a core, that share a job; one where nothing is trained."""
     if isinstance(config, PretrainConfig) and config.pretrain is None:
         return 1
-    return load_study(config.run.study).gpus(config.run.dataset)
+    return config.run.of_study.gpus(config.run.dataset)
 
 
 def pretrain_images(config: PretrainConfig) -> int:

@@ -29,7 +29,7 @@ def write(comparison: Comparison, root: Path = Path()) -> list[Path]:
 
     The same bytes for the same cells.
     """
-    folder = root / paths.RESULTS / comparison.study
+    folder = root / paths.RESULTS / comparison.study.name
     texts = (as_csv(comparison), as_markdown(comparison), as_html(comparison))
     written = [folder / f"comparison.{suffix}" for suffix in FORMATS]
     for path, text in zip(written, texts, strict=True):

@@ -20,9 +20,9 @@ from patchvae.report.templating import environment
 from patchvae.runtime.results import read_result, write_text
 from patchvae.study import paths
 from patchvae.study.address import CellKey
-from patchvae.study.config import Study, load_study, show
+from patchvae.study.config import Study, show
 from patchvae.study.registry import DATASETS
-from patchvae.study.tables import Cell, load_table, study_cells
+from patchvae.study.tables import Cell, Table, load_table, study_cells
 
 COUNTED = ("table6", "table7", "table8", "table9", "table10")
 CAPTIONS = paths.SCHEMAS.parent / "report"
@@ -86,7 +86,8 @@ def write_page(study: str, illustrations: Sequence[Illustration]) -> Path:
 
 def context(study_name: str, illustrations: Sequence[Illustration]) -> dict[str, Any]:
     """Everything that the template shows."""
-    study, comparison = load_study(study_name), compare_study(study_name)
+    comparison = compare_study(study_name)
+    study = comparison.study
     rows = {row.key: row for row in comparison.rows}
     cells = study_cells(study_name)
     details = {cell.key: detail(cell, rows[cell.address]) for cell in cells}
@@ -94,7 +95,7 @@ def context(study_name: str, illustrations: Sequence[Illustration]) -> dict[str,
         "study": study,
         "comparison": comparison,
         "headline": headline(comparison),
-        "tables": [table_view(study_name, name, rows) for name in study.tables],
+        "tables": [table_view(load_table(study_name, name), rows) for name in study.tables],
         "counts": list(parameter_counts(study_name)),
         "details": json.dumps(details, ensure_ascii=False).replace("<", "\\u003c"),
         "illustrations": illustrations,
@@ -122,9 +123,8 @@ def headline(comparison: Comparison) -> str:
     return f"{'; '.join(said)}."
 
 
-def table_view(study: str, name: str, rows: dict[CellKey, Row]) -> dict[str, Any]:
+def table_view(table: Table, rows: dict[CellKey, Row]) -> dict[str, Any]:
     """A table's caption, heading and panels; each line has a label and its comparison rows."""
-    table = load_table(study, name)
     cells = table.cells()
     panels = [
         {
@@ -142,8 +142,10 @@ def table_view(study: str, name: str, rows: dict[CellKey, Row]) -> dict[str, Any
     columns = [
         (DATASETS[d].title, column.heading) for d in table.datasets for column in table.columns
     ]
-    number = name.removeprefix("table")
-    return {"name": name, "title": f"Table {number}", "caption": html(table.caption)} | {
+    return {
+        "name": table.name,
+        "title": f"Table {table.name.removeprefix('table')}",
+        "caption": html(table.caption),
         "beyond": table.beyond,
         "panels": panels,
         "columns": columns,
@@ -154,7 +156,7 @@ def detail(cell: Cell, row: Row) -> dict[str, Any]:
     """What a click on a cell shows: label and text, in order, then its readings and commands."""
     probes = cell.probes()
     facts = {
-        "Cell": f"{cell.study}/{cell.key}",
+        "Cell": cell.name,
         "Model": f"{cell.row.model}, {probes[0].run.variant}",
         "Dataset, probe": (
             f"{DATASETS[cell.dataset].title}, {probes[0].name} ({cell.column.metric})"

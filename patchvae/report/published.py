@@ -13,7 +13,7 @@ from patchvae.report.compare_views import render
 from patchvae.report.posterior import posterior_sheet
 from patchvae.report.tables import table_texts
 from patchvae.study import paths
-from patchvae.study.config import load_study
+from patchvae.study.config import Study, load_study
 from patchvae.study.registry import DATASETS, MODELS
 from patchvae.study.tables import load_table
 
@@ -42,13 +42,13 @@ def blocks(study: str) -> dict[str, str]:
     comparison = compare_study(study, root=PUBLISHED)
     found = {
         name: table_texts(study, name, partial=True, root=PUBLISHED)["md"]
-        for name in load_study(study).tables
+        for name in comparison.study.tables
     }
     found["claims"] = render("claims.md.j2", comparison)
     restated = compare_study(study, RESTATED, root=PUBLISHED)
     found["restated"] = render("claims.md.j2", restated)
     found["noise"] = render("noise.md.j2", comparison)
-    shown = _runs_of_first_table(study)
+    shown = _runs_of_first_table(comparison.study)
     terms = [t for t in _read(paths.RESULTS / study / TERMS) if t["run"] in shown]
     found["training"] = _training(terms)
     jobs = _read(paths.RESULTS / study / JOBS)
@@ -79,9 +79,8 @@ def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], words: int = 
     return "\n".join([texts[0], rule, *texts[1:]])
 
 
-def _runs_of_first_table(study: str) -> set[str]:
-    table = next(iter(load_study(study).tables))
-    cells = load_table(study, table).cells()
+def _runs_of_first_table(study: Study) -> set[str]:
+    cells = load_table(study.name, next(iter(study.tables))).cells()
     return {probe.run.name for cell in cells for probe in cell.probes()}
 
 

@@ -32,7 +32,7 @@ def numbers_behind(reading: Reading) -> Counter[str]:
 def _published() -> list[tuple[str, list[str]]]:
     """Table and readings of each published accuracy, as cells of the paper's study."""
     cells = study_cells(paths.MAIN_STUDY)
-    return [(cell.table, readings_of(cell.probes()[0])) for cell in cells]
+    return [(cell.table.name, readings_of(cell.probes()[0])) for cell in cells]
 
 
 def _keys(reading: Reading) -> str:

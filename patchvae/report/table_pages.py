@@ -34,7 +34,7 @@ def accuracy_page(context: dict[str, Any]) -> str:
         ((panel.header, *headings), [[cells(row) for row in group] for group in panel.groups])
         for panel in table.panels
     ]
-    title = f"Table {table.name.removeprefix('table')}, study {table.study}"
+    title = f"Table {table.name.removeprefix('table')}, study {table.study.name}"
     return table_page(title, table.caption, context["note"], panels)
 
 

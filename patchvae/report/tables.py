@@ -13,7 +13,6 @@ from patchvae.report.table_pages import accuracy_page, architecture_page
 from patchvae.report.templating import environment
 from patchvae.runtime.results import write_text
 from patchvae.study import paths
-from patchvae.study.config import load_study
 from patchvae.study.registry import DATASETS
 from patchvae.study.runs import ProbeConfig
 from patchvae.study.tables import ARCHITECTURE_TABLES, BEYOND, Cell, Row, Table, load_table
@@ -51,7 +50,7 @@ def table_texts(
 ) -> dict[str, str]:
     """A table by suffix, from the cells below `root`."""
     if name in ARCHITECTURE_TABLES:
-        return _architecture(study, name)
+        return _architecture(name)
     table = load_table(study, name)
     return _accuracy(table, _documents(table, partial, root))
 
@@ -126,10 +125,10 @@ def _entry(document: dict[str, Any], standing: str, seeds: int) -> Entry:
     )
 
 
-def _protocol(study_name: str, datasets: tuple[str, ...]) -> str:
+def _protocol(table: Table) -> str:
     """One clause a dataset: epochs and images."""
-    study, clauses = load_study(study_name), []
-    for dataset in datasets:
+    study, clauses = table.study, []
+    for dataset in table.datasets:
         facts = DATASETS[dataset]
         train = study.limit(dataset, "train") or facts.train
         test = study.limit(dataset, "test") or facts.test
@@ -143,10 +142,9 @@ def _protocol(study_name: str, datasets: tuple[str, ...]) -> str:
 
 def _note(table: Table, documents: dict[str, dict[str, Any]], bases: set[str]) -> str:
     """What a reader must know beside the numbers: study, seeds, interval, protocol."""
-    study = load_study(table.study)
-    seeds = len(study.seeds)
+    study, seeds = table.study, len(table.study.seeds)
     kind = "Wilson, over test images" if seeds == 1 else "over seeds and test images"
-    if table.study == paths.MAIN_STUDY:
+    if study.is_the_papers:
         comparison = "The paper's value follows in parentheses."
     else:
         comparison = "Not the paper's protocol: these numbers cannot be compared with the paper's."
@@ -168,7 +166,7 @@ def _note(table: Table, documents: dict[str, dict[str, Any]], bases: set[str]) -
     return (
         f"Study {study.name} ({study.title}), {seeds} seed{'s' if seeds > 1 else ''}:"
         f" mean ± half-width of the 95% interval ({kind})."
-        f" {_protocol(table.study, table.datasets)} (pretraining + probe). {comparison}"
+        f" {_protocol(table)} (pretraining + probe). {comparison}"
         f" Bold: the highest mean of a column{close}.{missing}{beyond}"
     )
 
@@ -193,7 +191,7 @@ def _marks(table: Table) -> tuple[list[str], dict[str, list[str]]]:
 
 
 def _accuracy(table: Table, documents: dict[str, dict[str, Any]]) -> dict[str, str]:
-    (standings, bases), seeds = _standings(table, documents), len(load_study(table.study).seeds)
+    (standings, bases), seeds = _standings(table, documents), len(table.study.seeds)
     entries = {
         cell.key: _entry(documents[cell.key], standings.get(cell.key, ""), seeds)
         for cell in table.cells()
@@ -249,7 +247,7 @@ def _csv(table: Table, documents: dict[str, dict[str, Any]]) -> str:
     return str(pd.DataFrame(records).to_csv(index=False, lineterminator="\n"))
 
 
-def _architecture(study: str, name: str) -> dict[str, str]:
+def _architecture(name: str) -> dict[str, str]:
     import pandas as pd
 
     from patchvae.analysis.parameters import heading, networks

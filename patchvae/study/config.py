@@ -69,6 +69,11 @@ class Study:
         """Where the study is written, for errors about its content."""
         return paths.study(self.name)
 
+    @property
+    def is_the_papers(self) -> bool:
+        """Whether its numbers can be compared with the paper's."""
+        return self.name == paths.MAIN_STUDY
+
     def value(self, key: str, dataset: str) -> Value:
         """The protocol's `section.key` for a dataset.
 

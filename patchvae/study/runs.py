@@ -65,6 +65,11 @@ class Run:
         return self.folder / "pretrain"
 
     @property
+    def of_study(self) -> Study:
+        """The study that `study` names; ConfigError when there is none."""
+        return load_study(self.study)
+
+    @property
     def study_file(self) -> Path:
         return paths.study(self.study)
 
@@ -248,7 +253,7 @@ class ProbeConfig:
 
 def resolve_run(run: Run) -> PretrainConfig:
     """The full configuration of a run; ConfigError for any unknown word in its name."""
-    study = load_study(run.study)
+    study = run.of_study
     study.check_dataset(run.dataset)
     model = lookup("model", MODELS, run.model)
     architecture = ARCHITECTURES[model.architecture]
@@ -323,12 +328,12 @@ def resolve_probe(run: Run, probe: str) -> ProbeConfig:
     """
     facts = lookup("probe", PROBES, probe)
     encoder = resolve_run(run)
-    section = load_study(run.study).section("probe", run.dataset)
+    section = run.of_study.section("probe", run.dataset)
     kind: Any = ProbeSettings if facts.trained else NeighbourSettings
     settings = kind(**{field.name: section[field.name] for field in fields(kind)})
     if facts.standardised and settings.frozen_bn == "train":
         raise ConfigError(
-            f"{paths.study(run.study)}: {probe} needs features that are constants of the image:"
+            f"{run.study_file}: {probe} needs features that are constants of the image:"
             f" set probe.frozen_bn of {run.dataset} to eval"
         )
     return ProbeConfig(encoder, probe, facts.frozen, settings, facts.standardised)

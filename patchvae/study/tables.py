@@ -1,7 +1,7 @@
 """Table specifications: which cells a table has, and which probes each cell gathers."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ class Table:
     """A table of a study: the specification with the study's datasets and rows."""
 
     name: str
-    study: str
+    study: Study = field(repr=False)
     caption: str
     datasets: tuple[str, ...]
     columns: tuple[Column, ...]
@@ -84,7 +84,7 @@ class Table:
     def cells(self) -> "list[Cell]":
         """Every cell, row by row."""
         return [
-            Cell(self.study, self.name, row, dataset, column)
+            Cell(self, row, dataset, column)
             for row in self.rows()
             for dataset in self.datasets
             for column in self.columns
@@ -95,32 +95,39 @@ class Table:
 class Cell:
     """One number of one table: a metric of the same probe over all seeds."""
 
-    study: str
-    table: str
+    table: Table = field(repr=False)
     row: Row
     dataset: str
     column: Column
 
     @property
+    def study(self) -> Study:
+        return self.table.study
+
+    @property
     def address(self) -> CellKey:
-        return CellKey(self.table, self.row.key, f"{self.dataset}-{self.column.key}")
+        return CellKey(self.table.name, self.row.key, f"{self.dataset}-{self.column.key}")
 
     @property
     def key(self) -> str:
         return str(self.address)
 
     @property
+    def name(self) -> str:
+        """The address with the study's name, as commands take it."""
+        return f"{self.study.name}/{self.key}"
+
+    @property
     def path(self) -> Path:
-        return self.address.path(self.study)
+        return self.address.path(self.study.name)
 
     def probes(self) -> list[ProbeConfig]:
         """One probe a seed."""
-        study = load_study(self.study)
-        variant = variant_of(study, self.dataset, self.row.model, self.row.overrides)
+        variant = variant_of(self.study, self.dataset, self.row.model, self.row.overrides)
         probe = self.row.probe or self.column.probe
         return [
-            resolve_probe(Run(self.study, self.dataset, self.row.model, variant, seed), probe)
-            for seed in study.seeds
+            resolve_probe(Run(self.study.name, self.dataset, self.row.model, variant, seed), probe)
+            for seed in self.study.seeds
         ]
 
 
@@ -168,7 +175,7 @@ def load_table(study_name: str, name: str) -> Table:
     panels = _panels(study, name, spec, settings)
     table = Table(
         name=name,
-        study=study_name,
+        study=study,
         caption=spec["caption"],
         datasets=tuple(settings["datasets"]),
         columns=(

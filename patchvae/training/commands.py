@@ -54,9 +54,8 @@ def job(command: Callable[..., Any]) -> Callable[..., Any]:
 def _spread(config: Any, gpus: int | None, options: dict[str, Any]) -> Options:
     """Go on in as many processes as asked for, each with its part of the threads."""
     from patchvae.runtime.launch import ranks, spread
-    from patchvae.study.config import load_study
 
-    spread(gpus or load_study(config.run.study).gpus(config.run.dataset))
+    spread(gpus or config.run.of_study.gpus(config.run.dataset))
     options["threads"] = max(1, options["threads"] // ranks())
     return Options(**options)
 

@@ -16,6 +16,7 @@ from patchvae.report.compare_views import FORMATS, as_csv, as_html, as_markdown,
 from patchvae.report.terminal.comparison import show
 from patchvae.runtime.results import read_result, write_result
 from patchvae.study.address import CellKey
+from patchvae.study.config import load_study
 
 FIXTURE = Path(__file__).parent.parent / "fixtures" / "comparison"
 _spec = importlib.util.spec_from_file_location("comparison_fixture", FIXTURE / "make.py")
@@ -32,7 +33,11 @@ def root(tmp_path):
 
 def run(root, study="paper", **more):
     return compare(
-        study, root, fixture.expected(study), readings=fixture.our_readings(study), **more
+        load_study(study),
+        root,
+        fixture.expected(study),
+        readings=fixture.our_readings(study),
+        **more,
     )
 
 
@@ -134,7 +139,7 @@ def test_nothing_run_is_a_comparison_too(tmp_path):
 def test_mixed_data_are_refused_and_both_files_named(tmp_path):
     shutil.copytree(FIXTURE / "mixed", tmp_path / "results" / "paper")
     with pytest.raises(CheckpointError, match="data_digest") as caught:
-        compare("paper", tmp_path, fixture.expected("mixed"))
+        compare(load_study("paper"), tmp_path, fixture.expected("mixed"))
     for text in fixture.CELLS["mixed"]:
         assert str(path_of(tmp_path, text)) in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -141,7 +141,7 @@ def test_curves_are_the_cells(studio: Options) -> None:
         table = "table5" if curve.parameter == "beta_vis" else "table3"
         for i, x in enumerate(curve.x):
             cell = cells[f"{table}/{curve.parameter}={x:g}/parts32-conv5"]
-            position = [c for c in cells.values() if c.table == table].index(cell)
+            position = [c for c in cells.values() if c.table.name == table].index(cell)
             assert curve.mean[i] == 20 + position / 2
             assert (curve.low[i], curve.high[i]) == (curve.mean[i] - 1, curve.mean[i] + 2)
     assert not data.comparable

@@ -35,7 +35,7 @@ def test_every_cell_of_every_study_resolves_and_has_an_address_of_its_own(in_rep
 
 def test_a_bare_address_is_the_papers(in_repo: Path) -> None:
     cell = parse_cell("table4/prior_vis=0.05/indoor67-conv5")
-    assert cell.study == "paper"
+    assert cell.study.name == "paper"
     assert str(cell.path) == "results/paper/cells/table4/prior_vis=0.05/indoor67-conv5.json"
     variants = {probe.run.variant for probe in cell.probes()}
     assert variants == {"N16-d6-prior0.05-bvis0.6-bapp1"}

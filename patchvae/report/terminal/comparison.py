@@ -29,7 +29,7 @@ def show(comparison: Comparison, console: Console) -> None:
 
 def _title(comparison: Comparison) -> str:
     counts = ", ".join(f"{count} {word}" for word, count in comparison.counts.items())
-    return f"Study {comparison.study}: {counts}"
+    return f"Study {comparison.study.name}: {counts}"
 
 
 def _show_rankings(comparison: Comparison, console: Console) -> None:

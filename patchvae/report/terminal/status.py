@@ -9,12 +9,11 @@ from patchvae.planning.jobs import KINDS, REPORT, TABLE, TRAINED
 from patchvae.planning.states import STALE, WORDS
 from patchvae.planning.status import Status
 from patchvae.report.terminal.style import say, style_of
-from patchvae.study.config import load_study
 
 
 def show(result: Status, console: Console) -> None:
     """Counts by kind of job, the cost of what is stale and of what is done, then each cell."""
-    title = f"Study {result.study}: {load_study(result.study).title}"
+    title = f"Study {result.study.name}: {result.study.title}"
     grid = Table("jobs", *WORDS, "hours done", title=title)
     for kind in KINDS:
         if kind not in (TABLE, REPORT):
