@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from patchvae.figures.catalogue import FIGURES, STYLE, Target, figure_names
 from patchvae.report import page
-from patchvae.report.table_pages import TABLE_PAGE
+from patchvae.report.grid import TEMPLATES
 from patchvae.study import paths
 from patchvae.study.config import load_study
 from patchvae.study.digests import file_digest
@@ -47,6 +47,6 @@ def figure_inputs(study: str, names: Iterable[str]) -> list[str]:
 
 
 def figure_sources(names: Iterable[str]) -> list[str]:
-    """Digests of style, template and code behind some figures."""
+    """Digests of style, templates and code behind some figures."""
     modules = [source_digest(FIGURES[name].module) for name in names]
-    return [file_digest(path) for path in (STYLE, TABLE_PAGE)] + modules
+    return [file_digest(path) for path in (STYLE, *TEMPLATES)] + modules

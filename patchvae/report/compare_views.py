@@ -1,7 +1,5 @@
 """A comparison as csv, Markdown and HTML: the same words and digits everywhere."""
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +7,7 @@ from patchvae.analysis.compare import COLUMNS, Comparison, record
 from patchvae.analysis.frame import accuracies
 from patchvae.paper.readings import Reading, readings
 from patchvae.report.claim_views import CONTRAST, PART, contrast_records, part_record
+from patchvae.report.grid import csv_text
 from patchvae.report.templating import environment
 from patchvae.runtime.results import write_bytes, write_text
 from patchvae.study import paths
@@ -47,11 +46,7 @@ def write(comparison: Comparison, root: Path = Path()) -> list[Path]:
 
 def as_csv(comparison: Comparison) -> str:
     """One line a cell, empty where there is nothing to say."""
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(COLUMNS), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(record(row) for row in comparison.rows)
-    return stream.getvalue()
+    return csv_text(map(record, comparison.rows))
 
 
 def as_markdown(comparison: Comparison) -> str:

@@ -6,7 +6,8 @@ import numpy as np
 
 from patchvae.analysis.precision import Discovery
 from patchvae.data.parts import VOCABULARY
-from patchvae.report.sheets import Rows, Sheet
+from patchvae.report.grid import Rows
+from patchvae.report.sheets import Sheet
 
 NOTE = (
     "Average precision in percent of the latent part matched to each true part over the cells of "

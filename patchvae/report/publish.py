@@ -12,8 +12,6 @@ whose content is made from published/ alone, so that a test can hold it equal. `
 makes it.
 """
 
-import csv
-import io
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +21,7 @@ from typing import Any
 from patchvae.analysis.cells import read_cell
 from patchvae.analysis.history import read_history
 from patchvae.errors import ConfigError
+from patchvae.report.grid import csv_text
 from patchvae.report.published import BLOCK, JOBS, PUBLISHED, TERMS, blocks, page_path, skeleton
 from patchvae.runtime.results import read_result, write_text
 from patchvae.study import paths
@@ -82,12 +81,7 @@ def _copy(path: Path) -> Path:
 
 
 def _write_csv(path: Path, records: Sequence[Mapping[str, Any]]) -> Path:
-    stream = io.StringIO()
-    names = dict.fromkeys(name for record in records for name in record)
-    writer = csv.DictWriter(stream, list(names), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records)
-    write_text(path, stream.getvalue())
+    write_text(path, csv_text(records))
     return path
 
 

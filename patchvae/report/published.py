@@ -10,6 +10,7 @@ from typing import Any
 
 from patchvae.analysis.compare import compare_study
 from patchvae.report.compare_views import render
+from patchvae.report.grid import markdown_table
 from patchvae.report.posterior import posterior_sheet
 from patchvae.report.tables import table_texts
 from patchvae.study import paths
@@ -48,7 +49,7 @@ def blocks(study: str) -> dict[str, str]:
     restated = compare_study(study, RESTATED, root=PUBLISHED)
     found["restated"] = render("claims.md.j2", restated)
     found["noise"] = render("noise.md.j2", comparison)
-    shown = _runs_of_first_table(comparison.study)
+    shown = _runs_of_firstmarkdown_table(comparison.study)
     terms = [t for t in _read(paths.RESULTS / study / TERMS) if t["run"] in shown]
     found["training"] = _training(terms)
     jobs = _read(paths.RESULTS / study / JOBS)
@@ -71,15 +72,7 @@ def _numbers(record: Mapping[str, str]) -> dict[str, Any]:
     return {k: v if k in words else float(v) for k, v in record.items() if v}
 
 
-def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> str:
-    """Markdown with the first `words` columns to the left."""
-    rule = "|" + "---|" * words + "---:|" * (len(headings) - words)
-    lines = [headings, *rows]
-    texts = [f"| {' | '.join(line)} |" for line in lines]
-    return "\n".join([texts[0], rule, *texts[1:]])
-
-
-def _runs_of_first_table(study: Study) -> set[str]:
+def _runs_of_firstmarkdown_table(study: Study) -> set[str]:
     cells = load_table(study.name, next(iter(study.tables))).cells()
     return {probe.run.name for cell in cells for probe in cell.probes()}
 
@@ -100,7 +93,9 @@ def _training(terms: Sequence[Mapping[str, str]]) -> str:
         [*words, *(_short(by_epoch.get(epoch, [])) for epoch in chosen)]
         for words, by_epoch in runs.items()
     ]
-    return _table(["dataset", "model", "term", *(f"epoch {epoch}" for epoch in chosen)], rows, 3)
+    return markdown_table(
+        ["dataset", "model", "term", *(f"epoch {epoch}" for epoch in chosen)], rows, 3
+    )
 
 
 def _short(values: Sequence[float]) -> str:
@@ -116,7 +111,7 @@ def _cost(jobs: Sequence[Mapping[str, str]]) -> str:
         groups.setdefault((job["stage"], model), []).append(job)
     rows = [[*group, *_sums(found)] for group, found in groups.items()]
     headings = ["stage", "model", "jobs", "seconds a job", "hours", "peak memory (MiB)"]
-    return _table(headings, [*rows, ["all", "", *_sums(jobs)]], 2)
+    return markdown_table(headings, [*rows, ["all", "", *_sums(jobs)]], 2)
 
 
 def _sums(jobs: Sequence[Mapping[str, str]]) -> list[str]:
@@ -137,4 +132,4 @@ def _provenance(jobs: Sequence[Mapping[str, str]]) -> str:
     rows = [["first start", starts[0]], ["last end", f"{ends[-1]}, {minutes:.0f} minutes later"]]
     for name in (name for name in jobs[0] if name not in own):
         rows.append([name, ", ".join(sorted({job[name] for job in jobs if job[name]}))])
-    return _table(["what", "value"], rows, 2)
+    return markdown_table(["what", "value"], rows, 2)

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from patchvae.report.table_pages import table_page
+from patchvae.report.grid import Rows, csv_text, markdown, page
+from patchvae.report.templating import tex
 from patchvae.study import paths
 from patchvae.study.registry import DATASETS
-
-Rows = Sequence[Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -30,11 +29,15 @@ class Sheet:
 
     def files(self, study: str) -> dict[Path, str]:
         """tables/[<study>/]<name>.{csv,tex,md,html} with their texts."""
+        panels = [
+            ((DATASETS[dataset].title, *self.headings[1:]), groups)
+            for dataset, groups in self.groups.items()
+        ]
         texts = {
-            "csv": self._csv(),
+            "csv": csv_text(self.records),
             "tex": "\n".join(self._latex(dataset, study) for dataset in self.groups),
             "md": "\n".join(self._markdown(dataset, study) for dataset in self.groups),
-            "html": self._html(study),
+            "html": page(self.title, self._lead(study, *self.groups), panels),
         }
         return {paths.table(study, self.name, suffix): text for suffix, text in texts.items()}
 
@@ -42,45 +45,22 @@ class Sheet:
         titles = " and ".join(DATASETS[dataset].title for dataset in datasets)
         return self.caption.format(dataset=titles, study=study)
 
-    def _csv(self) -> str:
-        import pandas as pd
-
-        return str(pd.DataFrame(list(self.records)).to_csv(index=False, lineterminator="\n"))
+    def _lead(self, study: str, *datasets: str) -> str:
+        return f"**{self._caption(study, *datasets)}.** {self.note}"
 
     def _markdown(self, dataset: str, study: str) -> str:
-        lines = [f"**{self._caption(study, dataset)}.** {self.note}", ""]
-        lines.append(f"| {' | '.join(self.headings)} |")
-        lines.append("|---|" + "---:|" * (len(self.headings) - 1))
-        lines += [f"| {' | '.join(row)} |" for rows in self.groups[dataset] for row in rows]
-        return "\n".join(lines) + "\n"
+        return markdown(self._lead(study, dataset), [(self.headings, self.groups[dataset])])
 
     def _latex(self, dataset: str, study: str) -> str:
-        rows = [
-            line
-            for rows in self.groups[dataset]
-            for line in (r"\midrule", *(" & ".join(row) + r" \\" for row in rows))
-        ]
-        return "\n".join(
-            [
-                "% Made by `patchvae figure`; needs booktabs.",
-                r"\begin{table}[htbp]",
-                r"\centering\scriptsize",
-                rf"\caption{{{self._caption(study, dataset)}. {self.note}}}",
-                rf"\label{{tab:{study}-{self.name}-{dataset}}}",
-                rf"\begin{{tabular}}{{l*{{{len(self.headings) - 1}}}{{r}}}}",
-                r"\toprule",
-                " & ".join(self.headings) + r" \\",
-                *rows,
-                r"\bottomrule",
-                r"\end{tabular}",
-                r"\end{table}",
-                "",
-            ]
+        return tex(
+            "table.tex.j2",
+            {
+                "command": "figure",
+                "size": "scriptsize",
+                "caption": f"{self._caption(study, dataset)}. {self.note}",
+                "label": f"{study}-{self.name}-{dataset}",
+                "columns": f"{{l*{{{len(self.headings) - 1}}}{{r}}}}",
+                "headings": self.headings,
+                "groups": self.groups[dataset],
+            },
         )
-
-    def _html(self, study: str) -> str:
-        panels = [
-            ((DATASETS[dataset].title, *self.headings[1:]), groups)
-            for dataset, groups in self.groups.items()
-        ]
-        return table_page(self.title, self._caption(study, *self.groups), self.note, panels)

@@ -1,24 +1,25 @@
 """Tables as LaTeX, Markdown, HTML and csv, from cells (1-5) or from modules (6-10)."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from patchvae.analysis.cells import read_cell, refuse_mixtures, sample_of, summarise
-from patchvae.analysis.paired import contrast
+from patchvae.analysis.cells import read_cell, refuse_mixtures, summarise
+from patchvae.analysis.standings import BEST, CLOSE, standings
 from patchvae.errors import SuiteError
 from patchvae.paper.readings import readings_of
-from patchvae.report.table_pages import accuracy_page, architecture_page
-from patchvae.report.templating import environment
+from patchvae.report.architecture import architecture_texts
+from patchvae.report.grid import Panel, csv_text, markdown, page
+from patchvae.report.markup import DAGGER
+from patchvae.report.templating import tex
 from patchvae.runtime.results import write_text
 from patchvae.study import paths
 from patchvae.study.registry import DATASETS
 from patchvae.study.runs import ProbeConfig
 from patchvae.study.tables import ARCHITECTURE_TABLES, BEYOND, Cell, Row, Table, load_table
 
-DAGGER = r"$^\dagger$"
-BEST, CLOSE = "best", "close"
+# how Markdown sets a mean apart
+SHAPES = {BEST: "**{}**", CLOSE: "<u>{}</u>"}
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,12 @@ class Entry:
     paper: str
     standing: str
     note: str
+
+    def __str__(self) -> str:
+        mean = SHAPES.get(self.standing, "{}").format(self.mean)
+        note = f"({self.note})" if self.mean and self.note else self.note
+        number = f"{mean} ± {self.half_width}" if self.mean else ""
+        return " ".join(filter(None, (number, note, self.paper and f"(paper {self.paper})")))
 
 
 def write_table(study: str, name: str, partial: bool = False) -> list[Path]:
@@ -50,7 +57,7 @@ def table_texts(
 ) -> dict[str, str]:
     """A table by suffix, from the cells below `root`."""
     if name in ARCHITECTURE_TABLES:
-        return _architecture(name)
+        return architecture_texts(name)
     table = load_table(study, name)
     return _accuracy(table, _documents(table, partial, root))
 
@@ -72,40 +79,6 @@ def _documents(table: Table, partial: bool, root: Path) -> dict[str, dict[str, A
     numbers = {c.path: found[c.key] for c in table.cells() if found[c.key]["values"]}
     refuse_mixtures(numbers)
     return found
-
-
-def _columns(table: Table, documents: dict[str, dict[str, Any]]) -> Iterator[list[Cell]]:
-    """The cells with numbers of each column of each panel; references left out."""
-    for panel in table.panels:
-        rows = {row.key for group in panel.groups for row in group if not row.reference}
-        columns: dict[str, list[Cell]] = {}
-        for cell in table.cells():
-            if cell.row.key in rows and documents[cell.key]["mean"] is not None:
-                columns.setdefault(cell.address.column, []).append(cell)
-        yield from columns.values()
-
-
-def _standings(
-    table: Table, documents: dict[str, dict[str, Any]]
-) -> tuple[dict[str, str], set[str]]:
-    """By cell BEST (the highest mean of a column, as printed) or CLOSE, and what CLOSE rests on.
-
-    A row is close when the 95 % interval of its difference from the best includes zero.
-    """
-    standings: dict[str, str] = {}
-    bases: set[str] = set()
-    for cells in _columns(table, documents):
-        means = {cell.key: documents[cell.key]["mean"] for cell in cells}
-        samples = {key: sample_of(documents[key]) for key in means}
-        top = max(means, key=lambda key: means[key])
-        for key, mean in means.items():
-            if round(mean, 2) == round(means[top], 2):
-                standings[key] = BEST
-            elif estimate := contrast([(1, samples[top]), (-1, samples[key])]):
-                bases.add(estimate.basis)
-                if not estimate.excludes():
-                    standings[key] = CLOSE
-    return standings, bases
 
 
 def _entry(document: dict[str, Any], standing: str, seeds: int) -> Entry:
@@ -191,36 +164,57 @@ def _marks(table: Table) -> tuple[list[str], dict[str, list[str]]]:
 
 
 def _accuracy(table: Table, documents: dict[str, dict[str, Any]]) -> dict[str, str]:
-    (standings, bases), seeds = _standings(table, documents), len(table.study.seeds)
-    entries = {
-        cell.key: _entry(documents[cell.key], standings.get(cell.key, ""), seeds)
-        for cell in table.cells()
-    }
-
-    def of(row: Row) -> list[Entry]:
-        return [entries[cell.key] for cell in table.cells() if cell.row.key == row.key]
-
+    (found, bases), seeds = standings(table, documents), len(table.study.seeds)
+    entries: dict[str, list[Entry]] = {row.key: [] for row in table.rows()}
+    for cell in table.cells():
+        entry = _entry(documents[cell.key], found.get(cell.key, ""), seeds)
+        entries[cell.row.key].append(entry)
     common, marks = _marks(table)
     readings = (
         f" Our readings of what the paper leaves open: {', '.join(common)} behind every number,"
         " others marked at their rows."
     )
+    note = _note(table, documents, bases) + readings
     context = {
         "table": table,
-        "note": _note(table, documents, bases) + readings,
+        "note": note,
         "marks": marks,
         "datasets": [DATASETS[name].title for name in table.datasets],
-        "entries": of,
+        "entries": entries,
         "columns": len(table.datasets) * len(table.columns),
         "widths": _column_groups(table),
         "tex_headings": [c.heading.replace(BEYOND, DAGGER) for c in table.columns],
     }
+    panels = _panels(table, entries, marks)
+    caption = table.caption.replace(r"\%", "%")
+    lead = f"**{caption}.** {note}"
+    title = f"Table {table.name.removeprefix('table')}, study {table.study.name}"
     return {
-        "tex": _render("accuracy.tex.j2", context),
-        "md": _render("accuracy.md.j2", context),
-        "html": accuracy_page(context),
-        "csv": _csv(table, documents),
+        "tex": tex("accuracy.tex.j2", context),
+        "md": markdown(lead, panels),
+        "html": page(title, lead, panels),
+        "csv": csv_text(_records(table, documents)),
     }
+
+
+def _panels(
+    table: Table, entries: dict[str, list[Entry]], marks: dict[str, list[str]]
+) -> list[Panel]:
+    """The rows for Markdown and HTML, labels with the readings that mark them."""
+    headings = [
+        f"{DATASETS[dataset].title} {column.heading}".strip()
+        for dataset in table.datasets
+        for column in table.columns
+    ]
+
+    def texts(row: Row) -> list[str]:
+        label = row.label + (f" <sup>{' '.join(marks[row.key])}</sup>" if marks[row.key] else "")
+        return [label, *map(str, entries[row.key])]
+
+    return [
+        ((panel.header, *headings), [[texts(row) for row in group] for group in panel.groups])
+        for panel in table.panels
+    ]
 
 
 def _column_groups(table: Table) -> list[tuple[str, int, int]]:
@@ -229,9 +223,8 @@ def _column_groups(table: Table) -> list[tuple[str, int, int]]:
     return [(DATASETS[d].title, 2 + i * k, 1 + (i + 1) * k) for i, d in enumerate(table.datasets)]
 
 
-def _csv(table: Table, documents: dict[str, dict[str, Any]]) -> str:
-    import pandas as pd
-
+def _records(table: Table, documents: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """The csv's rows: one a cell, unrounded."""
     records = []
     for cell in table.cells():
         document = documents[cell.key]
@@ -244,53 +237,4 @@ def _csv(table: Table, documents: dict[str, dict[str, Any]]) -> str:
             | {"our_readings": " ".join(_by_number(_our_readings(cell)))}
             | {"beyond_the_paper": cell.column.beyond}
         )
-    return str(pd.DataFrame(records).to_csv(index=False, lineterminator="\n"))
-
-
-def _architecture(name: str) -> dict[str, str]:
-    import pandas as pd
-
-    from patchvae.analysis.parameters import heading, networks
-    from patchvae.paper.published import parameters
-
-    columns = [network for network in networks() if network.key.table == name]
-    published = parameters()
-    context = {
-        "name": name,
-        "caption": ARCHITECTURE_TABLES[name],
-        "headings": [heading(network) for network in columns],
-        "parts": [(part, [c.parts[part] for c in columns]) for part in columns[0].parts],
-        "ours": [network.parameters for network in columns],
-        "paper": [published[network.key] for network in columns],
-    }
-    records = [
-        {"key": str(c.key), "paper": published[c.key], "ours": c.parameters,
-         "equal": c.parameters == published[c.key]}
-        for c in columns
-    ]  # fmt: skip
-    return {
-        "tex": _render("architecture.tex.j2", context),
-        "md": _render("architecture.md.j2", context),
-        "html": architecture_page(context),
-        "csv": str(pd.DataFrame(records).to_csv(index=False, lineterminator="\n")),
-    }
-
-
-def latex(text: str) -> str:
-    """Text with LaTeX's special characters escaped."""
-    for character in "&%$#_{}":
-        text = text.replace(character, f"\\{character}")
-    return text.replace("±", r"$\pm$").replace(BEYOND, DAGGER)
-
-
-def _render(template: str, context: dict[str, Any]) -> str:
-    templates = environment(
-        block_start_string="<%",
-        block_end_string="%>",
-        variable_start_string="<<",
-        variable_end_string=">>",
-        comment_start_string="<#",
-        comment_end_string="#>",
-    )
-    templates.filters["latex"] = latex
-    return templates.get_template(template).render(context)
+    return records

@@ -154,6 +154,8 @@ def test_the_page_needs_no_network(tiny_page: Path) -> None:
             "<i>z<sub>vis</sub><sup>prior</sup></i> (top-1, %)",
         ),
         ("a < b & c", "a &lt; b &amp; c"),
+        ("**6.5** ± 1 <sup>A4</sup>", "<b>6.5</b> ± 1 <sup>A4</sup>"),
+        ("<u onclick=x>5</u><b>", "&lt;u onclick=x&gt;5</u>&lt;b&gt;"),
     ],
 )
 def test_labels_become_html(latex: str, expected: str) -> None:
