@@ -4,7 +4,7 @@ Only the study `paper` follows the printed protocol, so only there is a number j
 are evaluated for every study. docs/comparison.md explains each verdict.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -15,7 +15,8 @@ from patchvae.analysis.claims import Judged, judge
 from patchvae.analysis.noise import Noise, seed_noise
 from patchvae.analysis.paired import Sample
 from patchvae.analysis.printed import points
-from patchvae.analysis.stats import Interval, Verdict, kendall_tau, verdict
+from patchvae.analysis.rankings import Ranking, rankings
+from patchvae.analysis.stats import Interval, Verdict, verdict
 from patchvae.errors import CheckpointError
 from patchvae.paper.claims import Part, load_claims
 from patchvae.paper.published import paper_value
@@ -77,23 +78,6 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Ranking:
-    """Kendall's tau between the paper's order and ours of the rows of one column.
-
-    None if undefined.
-
-    `axis` is the hyper-parameter that the rows sweep, empty where they are models.
-    """
-
-    table: str
-    axis: str
-    column: str
-    rows: int
-    tau: float | None
-    p: float | None
-
-
-@dataclass(frozen=True)
 class Comparison:
     """Everything that `patchvae compare` shows and writes."""
 
@@ -149,7 +133,7 @@ def compare(
     return Comparison(
         study=study,
         rows=rows,
-        rankings=tuple(_rankings(rows)),
+        rankings=tuple(rankings(_pairs(rows))),
         noise=tuple(seed_noise(_scatter(row, found[row.key]) for row in rows if row.values)),
         claims=tuple(_claims(rows, claims or load_claims())),
         documents=tuple(document for document in found.values() if document["values"]),
@@ -243,18 +227,11 @@ def _claims(rows: Sequence[Row], parts: Iterable[Part]) -> list[Judged]:
     )
 
 
-def _rankings(rows: Iterable[Row]) -> list[Ranking]:
-    columns: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
+def _pairs(rows: Iterable[Row]) -> Iterator[tuple[CellKey, float, float]]:
+    """The paper's value and ours of each cell that has both."""
     for row in rows:
         if row.verdict and row.paper is not None:
-            axis = row.key.row.partition("=")[0] if "=" in row.key.row else ""
-            pairs = columns.setdefault((row.key.table, axis, row.key.column), [])
-            pairs.append((row.paper, row.verdict.mean))
-    found = []
-    for (table, axis, column), pairs in columns.items():
-        tau = kendall_tau([a for a, _ in pairs], [b for _, b in pairs])
-        found.append(Ranking(table, axis, column, len(pairs), *(tau or (None, None))))
-    return found
+            yield row.key, row.paper, row.verdict.mean
 
 
 def record(row: Row) -> dict[str, str]:

@@ -15,17 +15,11 @@ from patchvae import cli
 from patchvae.errors import ConfigError
 from patchvae.models.trunk import Trunk
 from patchvae.planning import throughput
-from patchvae.planning.forecast import (
-    MEASURED,
-    RECORDED,
-    Estimate,
-    Forecast,
-    disk_bytes,
-    fit,
-    forecast,
-    makespan,
-)
+from patchvae.planning.budget import fit
+from patchvae.planning.estimates import MEASURED, RECORDED, Estimate, disk_bytes
+from patchvae.planning.forecast import Forecast, forecast
 from patchvae.planning.jobs import Job, jobs_for
+from patchvae.planning.makespan import makespan
 from patchvae.planning.throughput import OUTPUTS, Device, cached, device, overhead
 from patchvae.report.terminal.forecast import lines
 from patchvae.study.registry import ARCHITECTURES, MODELS, PROBES

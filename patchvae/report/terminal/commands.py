@@ -125,14 +125,15 @@ def forecast(
 
     from rich.console import Console
 
-    from patchvae.planning import forecast as report
+    from patchvae.planning.budget import fit
+    from patchvae.planning.forecast import forecast as left_of
     from patchvae.report.terminal.forecast import show, show_budget
 
     slots = gpus or (os.cpu_count() or 1 if gpu == "cpu" else 1)
-    found = report.forecast(targets, gpu, slots, runs_per_gpu)
+    found = left_of(targets, gpu, slots, runs_per_gpu)
     show(found, Console())
     if budget is not None:
-        show_budget(found, report.fit(found, budget), budget, Console())
+        show_budget(found, fit(found, budget), budget, Console())
 
 
 COMMANDS = (

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Column, Table
 
-from patchvae.planning.forecast import COMPUTED, Choice, Forecast
+from patchvae.planning.budget import Choice
+from patchvae.planning.estimates import COMPUTED
+from patchvae.planning.forecast import Forecast
 from patchvae.planning.jobs import KINDS, TRAINED, Job
 from patchvae.report.terminal.style import say
 from patchvae.study.runs import ProbeConfig
