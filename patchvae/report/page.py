@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from patchvae.analysis.compare import Comparison, Row, compare_study
-from patchvae.errors import CheckpointError
 from patchvae.paper.readings import readings
 from patchvae.report.compare_views import CLAIM_TEXTS
 from patchvae.report.markup import html
+from patchvae.report.provenance import provenance
 from patchvae.report.templating import environment
-from patchvae.runtime.results import read_result, write_text
+from patchvae.runtime.results import write_text
 from patchvae.study import paths
 from patchvae.study.address import CellKey
 from patchvae.study.config import Study, show
@@ -213,50 +213,6 @@ def protocol_rows(study: Study) -> Iterator[dict[str, Any]]:
             "reading": entry.reading or "",
             "about": entry.about,
         }
-
-
-def provenance(cells: Sequence[Cell]) -> dict[str, list[str]]:
-    """Who made the numbers.
-
-    The different values over all runs and probes, with how many have each.
-    """
-    found: dict[str, dict[str, int]] = {}
-    folders = {p.run.pretrain: "pretrain" for cell in cells for p in cell.probes()}
-    folders |= {p.folder: "probe" for cell in cells for p in cell.probes()}
-    seconds = 0.0
-    for folder, kind in sorted(folders.items()):
-        try:
-            metrics = read_result(folder / paths.METRICS, kind, check_files=False)
-        except CheckpointError:
-            _count(found, f"{kind} jobs", "without a whole result")
-            continue
-        seconds += metrics["wall_seconds"]
-        _count(found, f"{kind} jobs", "done")
-        for label, value in _origins(metrics).items():
-            _count(found, label, value)
-    lines = {
-        label: [f"{value} ({number})" for value, number in sorted(values.items())]
-        for label, values in found.items()
-    }
-    return lines | {"job time": [f"{seconds / 3600:.2f} hours in sum"]}
-
-
-def _count(found: dict[str, dict[str, int]], label: str, value: str) -> None:
-    values = found.setdefault(label, {})
-    values[value] = values.get(value, 0) + 1
-
-
-def _origins(metrics: dict[str, Any]) -> dict[str, str]:
-    made = metrics["provenance"]
-    dirty = " with uncommitted changes" if made["git"]["dirty"] else ""
-    versions = ", ".join(f"{name} {number}" for name, number in made["versions"].items())
-    return {
-        "day": made["ended"][:10],
-        "commit": f"{made['git']['commit'][:12] or 'unknown'}{dirty}",
-        "versions": f"python {made['python']}, {versions}",
-        "device": f"{made['device']}, {made['threads']} thread(s), {made['host']['cpu']}",
-        "dataset": f"{metrics['run'].split('/')[1]} {metrics['data_digest'][:12]}",
-    }
 
 
 def render(values: dict[str, Any]) -> str:

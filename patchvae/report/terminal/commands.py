@@ -32,11 +32,12 @@ def protocol(markdown: bool, study: str, dataset: str | None) -> None:
 
     from patchvae.report.protocol import render_markdown
     from patchvae.report.terminal.protocol import show
+    from patchvae.study.config import load_study
 
     if markdown:
         click.echo(render_markdown(), nl=False)
     else:
-        show(study, dataset, Console())
+        show(load_study(study), dataset, Console())
 
 
 @click.command()
