@@ -14,7 +14,6 @@ from patchvae.analysis.cells import cell_config_digest, failed_cells, refuse_mix
 from patchvae.analysis.claims import Judged, judge
 from patchvae.analysis.noise import Noise, seed_noise
 from patchvae.analysis.paired import Sample
-from patchvae.analysis.printed import points
 from patchvae.analysis.rankings import Ranking, rankings
 from patchvae.analysis.stats import Interval, Verdict, verdict
 from patchvae.errors import CheckpointError
@@ -27,28 +26,6 @@ from patchvae.study.config import Study, load_study
 from patchvae.study.tables import study_cells
 
 NOT_RUN, FAILED, DONE, UNPUBLISHED = "not run", "failed", "done", "not in the paper"
-
-
-# csv column -> heading for people
-COLUMNS = {
-    "table": "table",
-    "row": "row",
-    "column": "column",
-    "ours": "ours",
-    "sd": "sd",
-    "low": "low",
-    "high": "high",
-    "interval": "interval",
-    "seeds": "seeds",
-    "n_test": "test images",
-    "paper": "paper",
-    "difference": "difference",
-    "consistent_within": "consistent within",
-    "margin": "margin",
-    "verdict": "verdict",
-    "failed": "failed seeds",
-    "readings": "our readings",
-}
 
 
 @dataclass(frozen=True)
@@ -232,31 +209,3 @@ def _pairs(rows: Iterable[Row]) -> Iterator[tuple[CellKey, float, float]]:
     for row in rows:
         if row.verdict and row.paper is not None:
             yield row.key, row.paper, row.verdict.mean
-
-
-def record(row: Row) -> dict[str, str]:
-    """A cell as text, two decimals."""
-    low, high = row.interval or (None, None)
-    judged = row.verdict
-    return {
-        **row.key._asdict(),
-        "ours": digits(row.mean),
-        "sd": digits(row.sd),
-        "low": digits(low),
-        "high": digits(high),
-        "interval": row.interval_kind,
-        "seeds": " ".join(map(str, row.values)),
-        "n_test": str(row.n_test or ""),
-        "paper": digits(row.paper),
-        "difference": points(judged.difference) if judged else "",
-        "consistent_within": digits(judged.consistent_within) if judged else "",
-        "margin": digits(judged.margin) if judged else "",
-        "verdict": row.word,
-        "failed": "; ".join(f"{seed}: {error}" for seed, error in row.failed.items()),
-        "readings": " ".join(row.readings),
-    }
-
-
-def digits(number: float | None) -> str:
-    """Two decimals; empty where there is no number."""
-    return "" if number is None else f"{number:.2f}"

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from patchvae.analysis.cells import cell_config_digest
-from patchvae.analysis.compare import Row, compare, record
+from patchvae.analysis.compare import Row, compare
+from patchvae.analysis.printed import points
 from patchvae.paper.published import Number, find, paper_value, parameters
 from patchvae.paper.readings import Reading, readings, readings_of
 from patchvae.planning.jobs import Job, cell_job, parse_training, training_job, with_needs
@@ -142,20 +143,22 @@ def _outcome(cell: Cell, state: State) -> dict[str, str]:
 
 
 def _ours(row: Row) -> str:
-    text = record(row)
+    assert row.interval is not None  # of a cell that is done
+    low, high = row.interval
     return (
-        f"{text['ours']} % over seed{'s' if len(row.values) > 1 else ''} {text['seeds']},"
-        f" 95 % interval {text['low']} to {text['high']} ({text['interval']})"
+        f"{row.mean:.2f} % over seed{'s' if len(row.values) > 1 else ''}"
+        f" {' '.join(map(str, row.values))}, 95 % interval {low:.2f} to {high:.2f}"
+        f" ({row.interval_kind})"
     )
 
 
 def _verdict(row: Row) -> str:
     if row.verdict is None:
         return row.word
-    text = record(row)
+    found = row.verdict
     return (
-        f"{row.word}: difference {text['difference']} points, consistent within"
-        f" {text['consistent_within']}, margin {text['margin']}"
+        f"{row.word}: difference {points(found.difference)} points, consistent within"
+        f" {found.consistent_within:.2f}, margin {found.margin:.2f}"
     )
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from patchvae.analysis.compare import COLUMNS, Comparison, record
+from patchvae.analysis.compare import Comparison, Row
 from patchvae.analysis.frame import accuracies
+from patchvae.analysis.printed import points
 from patchvae.paper.readings import Reading, readings
 from patchvae.report.claim_views import CONTRAST, PART, contrast_records, part_record
 from patchvae.report.grid import csv_text
@@ -13,6 +14,26 @@ from patchvae.runtime.results import write_bytes, write_text
 from patchvae.study import paths
 
 FORMATS = ("csv", "md", "html")
+# csv column -> heading for people
+COLUMNS = {
+    "table": "table",
+    "row": "row",
+    "column": "column",
+    "ours": "ours",
+    "sd": "sd",
+    "low": "low",
+    "high": "high",
+    "interval": "interval",
+    "seeds": "seeds",
+    "n_test": "test images",
+    "paper": "paper",
+    "difference": "difference",
+    "consistent_within": "consistent within",
+    "margin": "margin",
+    "verdict": "verdict",
+    "failed": "failed seeds",
+    "readings": "our readings",
+}
 PUBLISHED = ("paper", "difference", "consistent_within", "margin")
 # what the templates of claims need
 CLAIM_TEXTS = {
@@ -82,3 +103,31 @@ def render(template: str, comparison: Comparison) -> str:
             **CLAIM_TEXTS,
         )
     )
+
+
+def record(row: Row) -> dict[str, str]:
+    """A cell as text, two decimals."""
+    low, high = row.interval or (None, None)
+    judged = row.verdict
+    return {
+        **row.key._asdict(),
+        "ours": digits(row.mean),
+        "sd": digits(row.sd),
+        "low": digits(low),
+        "high": digits(high),
+        "interval": row.interval_kind,
+        "seeds": " ".join(map(str, row.values)),
+        "n_test": str(row.n_test or ""),
+        "paper": digits(row.paper),
+        "difference": points(judged.difference) if judged else "",
+        "consistent_within": digits(judged.consistent_within) if judged else "",
+        "margin": digits(judged.margin) if judged else "",
+        "verdict": row.word,
+        "failed": "; ".join(f"{seed}: {error}" for seed, error in row.failed.items()),
+        "readings": " ".join(row.readings),
+    }
+
+
+def digits(number: float | None) -> str:
+    """Two decimals; empty where there is no number."""
+    return "" if number is None else f"{number:.2f}"

@@ -3,8 +3,8 @@
 from rich.console import Console
 from rich.table import Table
 
-from patchvae.analysis.compare import COLUMNS, Comparison, digits, record
-from patchvae.report.compare_views import shown_columns
+from patchvae.analysis.compare import Comparison
+from patchvae.report.compare_views import COLUMNS, digits, record, shown_columns
 from patchvae.report.terminal.claims import show as show_claims
 from patchvae.report.terminal.style import style_of
 
