@@ -22,9 +22,8 @@ from patchvae.study import paths
 from patchvae.study.address import CellKey
 from patchvae.study.config import Study, show
 from patchvae.study.registry import DATASETS
-from patchvae.study.tables import Cell, Table, load_table, study_cells
+from patchvae.study.tables import ARCHITECTURE_TABLES, Cell, Table, load_table, study_cells
 
-COUNTED = ("table6", "table7", "table8", "table9", "table10")
 CAPTIONS = paths.SCHEMAS.parent / "report"
 # verdict -> a mark, so that colour is never needed alone
 MARKS = {
@@ -195,7 +194,7 @@ def parameter_counts(study: str) -> Iterator[dict[str, Any]]:
     """The rows of Tables 6-10's csv files that exist."""
     import csv
 
-    for name in COUNTED:
+    for name in ARCHITECTURE_TABLES:
         path = paths.table(study, name, "csv")
         if path.exists():
             with path.open(encoding="utf-8", newline="") as file:

@@ -32,12 +32,11 @@ def protocol(markdown: bool, study: str, dataset: str | None) -> None:
 
     from patchvae.report.protocol import render_markdown
     from patchvae.report.terminal.protocol import show
-    from patchvae.study.config import load_study
 
     if markdown:
         click.echo(render_markdown(), nl=False)
     else:
-        show(load_study(study), dataset, Console())
+        show(study, dataset, Console())
 
 
 @click.command()
@@ -126,7 +125,6 @@ def forecast(
 
     from rich.console import Console
 
-    from patchvae.planning.budget import fit
     from patchvae.planning.forecast import forecast as left_of
     from patchvae.report.terminal.forecast import show, show_budget
 
@@ -134,7 +132,7 @@ def forecast(
     found = left_of(targets, gpu, slots, runs_per_gpu)
     show(found, Console())
     if budget is not None:
-        show_budget(found, fit(found, budget), budget, Console())
+        show_budget(found, budget, Console())
 
 
 COMMANDS = (

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Column, Table
 
-from patchvae.planning.budget import Choice
+from patchvae.planning.budget import fit
 from patchvae.planning.estimates import COMPUTED
 from patchvae.planning.forecast import Forecast
 from patchvae.planning.jobs import KINDS, TRAINED, Job
@@ -112,10 +112,9 @@ def show(result: Forecast, console: Console) -> None:
     say(console, lines(result))
 
 
-def show_budget(
-    result: Forecast, chosen: Sequence[Choice], budget: float, console: Console
-) -> None:
+def show_budget(result: Forecast, budget: float, console: Console) -> None:
     """Which cells fit, in the order in which to run them."""
+    chosen = fit(result, budget)
     title = f"{len(chosen)} of {len(result.cells)} cells fit {budget:g} hours, cheapest first"
     cell = Column("cell", overflow="fold")
     grid = Table(cell, "adds, h", "spent, h", title=title)

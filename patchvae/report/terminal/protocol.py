@@ -3,16 +3,17 @@
 from rich.console import Console
 from rich.table import Table
 
-from patchvae.study.config import Study
+from patchvae.study.config import load_study
 from patchvae.study.config import show as say_value
 
 
-def show(study: Study, dataset: str | None, console: Console) -> None:
+def show(study_name: str, dataset: str | None, console: Console) -> None:
     """The resolved values of a study for one dataset, or for each of its datasets."""
+    study = load_study(study_name)
     if dataset is not None:
         study.check_dataset(dataset)
     for name in [dataset] if dataset else study.datasets:
-        grid = Table("key", "value", "source", "reading", title=f"{study.name}, {name}")
+        grid = Table("key", "value", "source", "reading", title=f"{study_name}, {name}")
         for key, entry in study.defaults.items():
             value = study.value(key, name)
             grid.add_row(key, say_value(value.value), value.source, entry.reading or "")
