@@ -1,6 +1,8 @@
 # Every target sets up .venv by itself. `make demo` first, `make test` second.
 PYTHON ?= python3
 STUDY ?= demo
+# which tests, for instance TESTS='-m needs'
+TESTS ?=
 BIN := .venv/bin
 INSTALLED := .venv/installed
 # one thread a process: parallel jobs of one thread each beat one job with all cores
@@ -33,7 +35,7 @@ pdf: $(INSTALLED) ## one document of all tables of STUDY (demo unless given); ne
 	$(BIN)/snakemake pdf --config study=$(STUDY)
 
 test: $(INSTALLED) ## everything green in ten minutes on two cores
-	$(BIN)/pytest --numprocesses auto --dist loadfile
+	$(BIN)/pytest --numprocesses auto --dist loadfile $(TESTS)
 
 soak: $(INSTALLED) ## 50 random kills over a small DAG, ending with the bytes of an undisturbed run
 	$(BIN)/python tests/soak/soak.py

@@ -13,6 +13,25 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from small_study import REPO, TINY, forget_configs, new_project
 
+# what tests want besides Python, and the Debian package that has it
+PACKAGES = {
+    "/usr/share/datasets/fashion-mnist": "dataset-fashion-mnist",
+    "chromium": "chromium",
+    "chromedriver": "chromium-driver",
+    "pdflatex": "texlive-latex-recommended",
+    "pdftotext": "poppler-utils",
+    "sacct": "slurm-wlm",
+}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test marked `needs(what, ...)` where that is missing, and say how to get it."""
+    wanted = [what for mark in item.iter_markers("needs") for what in mark.args]
+    missing = [what for what in wanted if not (shutil.which(what) or Path(what).is_dir())]
+    if missing:
+        packages = " ".join(PACKAGES[what] for what in missing)
+        pytest.skip(f"needs {' and '.join(missing)}: apt-get install {packages}")
+
 
 @pytest.fixture
 def in_repo(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:

@@ -244,7 +244,7 @@ def test_a_folder_that_slurms_plugin_would_execute_is_refused_before_any_job(
     assert not list(tmp_path.rglob("pwned"))
 
 
-@pytest.mark.skipif(shutil.which("sacct") is None, reason="Slurm's sacct is not installed")
+@pytest.mark.needs("sacct")
 def test_other_folders_are_no_obstacle_to_slurm(tmp_path: Path) -> None:
     said, called = submit(tmp_path / "it's; a (b) & c | d")
     assert called, said

@@ -116,7 +116,7 @@ def test_without_network_it_says_which_files_to_put_where(
         fashionmnist.prepare_into(SMALL, None, writer)
 
 
-@pytest.mark.skipif(not fashionmnist.DEBIAN.is_dir(), reason="dataset-fashion-mnist not installed")
+@pytest.mark.needs("/usr/share/datasets/fashion-mnist")
 def test_the_real_one(tmp_path: Path) -> None:
     from torchvision.datasets import FashionMNIST
 

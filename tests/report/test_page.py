@@ -21,6 +21,8 @@ from patchvae.runtime.results import write_bytes
 from patchvae.study.address import CellKey
 from patchvae.study.tables import load_table
 
+needs_browser = pytest.mark.needs("chromium", "chromedriver")
+
 
 def tiny_png() -> bytes:
     """One grey pixel."""
@@ -166,15 +168,13 @@ def test_labels_become_html(latex: str, expected: str) -> None:
 def browser() -> Iterator[Any]:
     """Debian's Chromium without a window, driven by selenium."""
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        pytest.skip("no Chromium here: apt-get install chromium chromium-driver")
     options = webdriver.ChromeOptions()
-    options.binary_location = chromium
+    options.binary_location = shutil.which("chromium")
     for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    window = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    service = webdriver.ChromeService(shutil.which("chromedriver"))
+    window = webdriver.Chrome(options=options, service=service)
     yield window
     window.quit()
 
@@ -187,6 +187,7 @@ def visit(browser: Any, page: Path, width: int) -> None:
     browser.get(page.resolve().as_uri())
 
 
+@needs_browser
 @pytest.mark.parametrize("width", [360, 1280])
 def test_the_page_is_whole_in_a_browser(browser: Any, tiny_page: Path, width: int) -> None:
     visit(browser, tiny_page, width)
@@ -208,6 +209,7 @@ def test_the_page_is_whole_in_a_browser(browser: Any, tiny_page: Path, width: in
     assert repeated == []
 
 
+@needs_browser
 def test_a_click_shows_a_cells_details(browser: Any, paper_page: Path) -> None:
     from selenium.webdriver.common.by import By
     from selenium.webdriver.common.keys import Keys
@@ -232,6 +234,7 @@ def test_a_click_shows_a_cells_details(browser: Any, paper_page: Path) -> None:
     assert [line for line in browser.get_log("browser") if line["level"] == "SEVERE"] == []
 
 
+@needs_browser
 def test_the_page_shows_inside_another_as_snakemake_embeds_it(
     browser: Any, paper_page: Path, tmp_path: Path
 ) -> None:

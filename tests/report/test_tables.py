@@ -5,7 +5,6 @@ After a wanted change: `UPDATE_GOLDEN=1 pytest tests/report/test_tables.py`; rea
 
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -24,10 +23,7 @@ from patchvae.runtime.results import read_result, write_result
 from patchvae.study.tables import ARCHITECTURE_TABLES, load_table, parse_target
 
 GOLDEN = Path(__file__).resolve().parents[1] / "fixtures" / "tables"
-needs_latex = pytest.mark.skipif(
-    shutil.which("pdflatex") is None or shutil.which("pdftotext") is None,
-    reason="pdflatex or pdftotext is not installed",
-)
+needs_latex = pytest.mark.needs("pdflatex", "pdftotext")
 
 
 @pytest.fixture(scope="module")
