@@ -14,6 +14,7 @@ from typing import Any
 from patchvae.errors import ConfigError
 from patchvae.runtime.launch import ranks, runs_per_gpu
 from patchvae.runtime.stop import StopRequest
+from patchvae.study import paths
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,10 @@ def pick_device(name: str) -> Any:
 
 @cache
 def _git(*arguments: str) -> str:
-    command = ["git", "-C", str(Path(__file__).parent), *arguments]
+    """What git says of the checkout; nothing of an installed wheel, whatever folder that lies in."""
+    if paths.SHIPPED != paths.PACKAGE.parent:
+        return ""
+    command = ["git", "-C", str(paths.PACKAGE), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else ""
 

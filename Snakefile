@@ -1,0 +1,2 @@
+# `snakemake TARGET` from the repository's root; what it makes and how: workflow/Snakefile.
+include: "workflow/Snakefile"
