@@ -2,6 +2,7 @@
 PYTHON ?= python3
 STUDY ?= demo
 BIN := .venv/bin
+SNAKEFILES := Snakefile workflow patchvae/study/starter
 INSTALLED := .venv/installed
 # one thread a process: parallel jobs of one thread each beat one job with all cores
 export OMP_NUM_THREADS := 1
@@ -47,7 +48,7 @@ bench: $(INSTALLED) ## speed against a plain baseline on two idle cores, in a qu
 lint: $(INSTALLED) ## style, formats, types, workflow
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakefmt --check $(SNAKEFILES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/snakemake --lint
@@ -55,7 +56,7 @@ lint: $(INSTALLED) ## style, formats, types, workflow
 format: $(INSTALLED) ## rewrite Python and Snakemake files in the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/snakefmt Snakefile workflow
+	$(BIN)/snakefmt $(SNAKEFILES)
 
 clean: ## remove results, tables and figures, not the prepared data
 	rm -rf results logs .snakemake

@@ -29,7 +29,9 @@ def test_the_conda_environment_has_the_same_dependencies():
         requirement(text)
         for text in (*project["dependencies"], *project["optional-dependencies"]["slurm"])
     )
-    conda = yaml.safe_load((REPO / "environment.yml").read_text())["dependencies"]
+    conda = yaml.safe_load((REPO / "workflow" / "envs" / "patchvae.yml").read_text())[
+        "dependencies"
+    ]
     found = dict(requirement(text) for text in conda)
     assert found.pop("python") == project["requires-python"]
     found.pop("pip")

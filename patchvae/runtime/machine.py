@@ -54,8 +54,8 @@ def pick_device(name: str) -> Any:
 
 @cache
 def _git(*arguments: str) -> str:
-    """What git says of the checkout; nothing of an installed wheel, whatever folder that lies in."""
-    if paths.SHIPPED != paths.PACKAGE.parent:
+    """What git says of the checkout; nothing of a wheel, whatever repository that lies in."""
+    if paths.PACKAGE.parent != paths.SHIPPED:
         return ""
     command = ["git", "-C", str(paths.PACKAGE), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
