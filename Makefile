@@ -7,7 +7,7 @@ INSTALLED := .venv/installed
 # one thread a process: parallel jobs of one thread each beat one job with all cores
 export OMP_NUM_THREADS := 1
 
-.PHONY: venv demo fashion fashion-quick pdf test soak bench lint format clean help
+.PHONY: venv demo fashion fashion-quick pdf test soak bench lint format rule-graph clean help
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -57,6 +57,9 @@ format: $(INSTALLED) ## rewrite Python and Snakemake files in the project's form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt $(SNAKEFILES)
+
+rule-graph: $(INSTALLED) ## draw the picture of workflow/documentation.md anew
+	$(BIN)/python scripts/rule_graph.py
 
 clean: ## remove results, tables and figures, not the prepared data
 	rm -rf results logs .snakemake

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from patchvae import __version__
 from patchvae.errors import ConfigError
 from patchvae.runtime.launch import ranks, runs_per_gpu
 from patchvae.runtime.stop import StopRequest
@@ -77,7 +78,10 @@ def provenance(started: str, options: Options | None = None) -> dict[str, Any]:
         "started": started,
         "ended": now(),
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in ("torch", "numpy", "patchvae-repro")},
+        "versions": {
+            **{name: version(name) for name in ("torch", "numpy")},
+            "patchvae-repro": __version__,
+        },
         "git": {"commit": _git("rev-parse", "HEAD"), "dirty": bool(_git("status", "--porcelain"))},
         "host": {"cpu": _cpu_model(), "cores": os.cpu_count(), "system": platform.system()},
         "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),

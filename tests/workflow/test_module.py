@@ -1,7 +1,7 @@
 """The workflow as a module of another project, from a folder of that project's own."""
 
 import pytest
-from checkout import TINY, Checkout, copy_project
+from checkout import REPO, TINY, Checkout
 
 PROJECT = """
 from patchvae.study.paths import shipped
@@ -29,14 +29,12 @@ rule mine:
 
 @pytest.fixture
 def other(tmp_path, data_root):
-    """A project beside a checkout, with a study of its own."""
-    copy_project(tmp_path / "checkout")
-    folder = tmp_path / "other"
-    (folder / "config").mkdir(parents=True)
-    (folder / "config" / "tiny.yaml").write_text(TINY)
-    (folder / "Snakefile").write_text(PROJECT)
-    project = Checkout(folder, data_root)
-    project.env["PYTHONPATH"] = str(tmp_path / "checkout")
+    """A project that has the package, and nothing of the checkout, with a study of its own."""
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "tiny.yaml").write_text(TINY)
+    (tmp_path / "Snakefile").write_text(PROJECT)
+    project = Checkout(tmp_path, data_root)
+    project.env["PYTHONPATH"] = str(REPO)
     return project
 
 
@@ -61,11 +59,11 @@ def test_a_module_that_moves_files_is_refused_at_once(other, line, moved):
     other.edit("Snakefile", "# here", line)
     planned = other.snakemake("--dry-run")
     assert planned.returncode == 1
-    assert "a module of this workflow has no `prefix`" in planned.stderr
-    assert moved in planned.stderr
+    assert "a module of this workflow has no `prefix`" in planned.stdout
+    assert moved in planned.stdout
 
 
 def test_conda_away_from_a_checkout_is_refused_at_once(other):
     planned = other.snakemake("--dry-run", "--sdm", "conda")
     assert planned.returncode == 1
-    assert "works at the top of a checkout only" in planned.stderr
+    assert "works at the top of a checkout only" in planned.stdout
