@@ -172,6 +172,14 @@ def test_elsewhere_the_shipped_configuration_is_read(elsewhere: Path) -> None:
         assert str(folder) in str(caught.value)
 
 
+def test_the_study_that_the_configurations_page_shows_is_one(elsewhere: Path) -> None:
+    page = (REPO / "config" / "README.md").read_text()
+    (elsewhere / "config").mkdir()
+    write_study("mine", page.split("```yaml\n")[1].split("```")[0])
+    assert load_study("mine").value("pretrain.epochs", "parts32").value == 2
+    assert load_table("mine", "table5").cells()
+
+
 def test_the_working_folder_comes_before_what_is_shipped(elsewhere: Path) -> None:
     (elsewhere / "config").mkdir()
     write_study("tiny", TINY)
