@@ -4,11 +4,12 @@ STUDY ?= demo
 # which tests, for instance TESTS='-m needs'
 TESTS ?=
 BIN := .venv/bin
+SNAKEFILES := Snakefile workflow patchvae/study/starter
 INSTALLED := .venv/installed
 # one thread a process: parallel jobs of one thread each beat one job with all cores
 export OMP_NUM_THREADS := 1
 
-.PHONY: venv demo fashion fashion-quick pdf test soak bench lint format clean help
+.PHONY: venv demo fashion fashion-quick pdf test soak bench lint format rule-graph clean help
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -49,7 +50,7 @@ bench: $(INSTALLED) ## speed against a plain baseline on two idle cores, in a qu
 lint: $(INSTALLED) ## style, formats, types, workflow
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakefmt --check $(SNAKEFILES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/snakemake --lint
@@ -57,7 +58,10 @@ lint: $(INSTALLED) ## style, formats, types, workflow
 format: $(INSTALLED) ## rewrite Python and Snakemake files in the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/snakefmt Snakefile workflow
+	$(BIN)/snakefmt $(SNAKEFILES)
+
+rule-graph: $(INSTALLED) ## draw the picture of workflow/documentation.md anew
+	$(BIN)/python scripts/rule_graph.py
 
 clean: ## remove results, tables and figures, not the prepared data
 	rm -rf results logs .snakemake

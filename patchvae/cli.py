@@ -13,6 +13,7 @@ from patchvae.errors import ConfigError, SuiteError
 from patchvae.figures import commands as figures
 from patchvae.report import commands as report
 from patchvae.report.terminal import commands as terminal
+from patchvae.study import commands as study
 from patchvae.training import commands as training
 
 EPILOG = __doc__.split("\n\n")[1] if __doc__ else ""
@@ -23,12 +24,12 @@ EPILOG = __doc__.split("\n\n")[1] if __doc__ else ""
 def cli() -> None:
     """Regenerate the tables and figures of the PatchVAE paper.
 
-    Snakemake calls these commands; each can also be called by hand. Run from the folder that holds
-    config/.
+    Snakemake calls these commands; each can also be called by hand. Studies are those in config/
+    of the current folder and those that come with the suite; `patchvae init` begins such a folder.
     """
 
 
-for room in (training, figures, report, terminal):
+for room in (study, training, figures, report, terminal):
     for command in room.COMMANDS:
         cli.add_command(command)
 

@@ -1,6 +1,7 @@
 """Files that must tell the same story as the code."""
 
 import re
+import runpy
 import tomllib
 
 import pytest
@@ -12,7 +13,7 @@ from patchvae.report.protocol import render_markdown
 from patchvae.study.sources import PACKAGE
 
 REPO = PACKAGE.parent
-PAGES = [*REPO.glob("*.md"), *(REPO / "docs").glob("*.md")]
+PAGES = [p for folder in (".", "docs", "config", "workflow") for p in (REPO / folder).glob("*.md")]
 ARCHITECTURE = (REPO / "docs" / "architecture.md").read_text()
 # names that differ between the Python and the conda index
 CONDA = {"pytorch": "torch", "snakemake-minimal": "snakemake"}
@@ -29,7 +30,9 @@ def test_the_conda_environment_has_the_same_dependencies():
         requirement(text)
         for text in (*project["dependencies"], *project["optional-dependencies"]["slurm"])
     )
-    conda = yaml.safe_load((REPO / "environment.yml").read_text())["dependencies"]
+    conda = yaml.safe_load((REPO / "workflow" / "envs" / "patchvae.yml").read_text())[
+        "dependencies"
+    ]
     found = dict(requirement(text) for text in conda)
     assert found.pop("python") == project["requires-python"]
     found.pop("pip")
@@ -62,7 +65,12 @@ def test_the_protocol_page_is_made_from_the_protocol():
     assert (REPO / "docs" / "protocol.md").read_text() == render_markdown()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_rule_graph_is_the_workflows():
+    script = runpy.run_path(str(REPO / "scripts" / "rule_graph.py"))
+    assert script["PAGE"].read_text() == script["page"]()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPO)))
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
         if "://" not in target:

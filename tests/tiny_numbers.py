@@ -148,7 +148,7 @@ def main() -> None:
         models = {}
         for model in COMPARED:
             keys = {"model.random_statistics": "initial"} if model == "random" else {}
-            keys = {k: v for k, v in keys.items() if k in protocol(REPO / "config")}
+            keys = {k: v for k, v in keys.items() if k in protocol()}
             models[model] = {p: tiny.numbers(model, p, keys) for p in ("conv1", "conv5")}
     print(json.dumps({"machine": machine(), "models": models}, indent=1))
 

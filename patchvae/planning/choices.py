@@ -83,4 +83,4 @@ def _data_choices(encoder: PretrainConfig, study: Study) -> list[Choice]:
 
 
 def _user(study: Study) -> str:
-    return f"user (config/{study.name}.yaml)"
+    return f"user ({study.file})"

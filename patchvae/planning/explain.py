@@ -19,7 +19,7 @@ from patchvae.planning.states import DONE, State, States, cell_state
 from patchvae.runtime.stage import Config
 from patchvae.study import paths
 from patchvae.study.runs import ProbeConfig
-from patchvae.study.tables import Cell, parse_cell, study_cells
+from patchvae.study.tables import Cell, parse_cell, spec_file, study_cells
 
 PLACE = re.compile(r"table\d+:\d+:\d+")
 
@@ -62,7 +62,7 @@ def _cell(cell: Cell) -> Explanation:
         "state": _say(state),
         **_outcome(cell, state),
     }
-    row = f"config/tables/{cell.table.name}.yaml, row {cell.row.key}"
+    row = f"{spec_file(cell.table.name)}, row {cell.row.key}"
     return Explanation(
         title=cell.name,
         facts=facts,

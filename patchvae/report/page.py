@@ -24,7 +24,7 @@ from patchvae.study.config import Study, show
 from patchvae.study.registry import DATASETS
 from patchvae.study.tables import ARCHITECTURE_TABLES, Cell, Table, load_table, study_cells
 
-CAPTIONS = paths.SCHEMAS.parent / "report"
+CAPTIONS = paths.shipped("workflow/report")
 # verdict -> a mark, so that colour is never needed alone
 MARKS = {
     "reproduced": "✓",
@@ -66,7 +66,7 @@ class Illustration:
 def texts() -> list[Path]:
     """The templates and captions behind the page, for the workflow."""
     templates = Path(__file__).with_name("templates")
-    return sorted([*templates.glob("report*.j2"), *CAPTIONS.glob("*.rst")])
+    return [*sorted(templates.glob("report*.j2")), *sorted(CAPTIONS.glob("*.rst"))]
 
 
 def write_page(study: str, illustrations: Sequence[Illustration]) -> Path:

@@ -11,9 +11,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from patchvae import __version__
 from patchvae.errors import ConfigError
 from patchvae.runtime.launch import ranks, runs_per_gpu
 from patchvae.runtime.stop import StopRequest
+from patchvae.study import paths
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,10 @@ def pick_device(name: str) -> Any:
 
 @cache
 def _git(*arguments: str) -> str:
-    command = ["git", "-C", str(Path(__file__).parent), *arguments]
+    """What git says of the checkout; nothing of a wheel, whatever repository that lies in."""
+    if paths.PACKAGE.parent != paths.SHIPPED:
+        return ""
+    command = ["git", "-C", str(paths.PACKAGE), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else ""
 
@@ -73,7 +78,10 @@ def provenance(started: str, options: Options | None = None) -> dict[str, Any]:
         "started": started,
         "ended": now(),
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in ("torch", "numpy", "patchvae-repro")},
+        "versions": {
+            **{name: version(name) for name in ("torch", "numpy")},
+            "patchvae-repro": __version__,
+        },
         "git": {"commit": _git("rev-parse", "HEAD"), "dirty": bool(_git("status", "--porcelain"))},
         "host": {"cpu": _cpu_model(), "cores": os.cpu_count(), "system": platform.system()},
         "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),

@@ -67,7 +67,7 @@ class Study:
     @property
     def file(self) -> Path:
         """Where the study is written, for errors about its content."""
-        return paths.study(self.name)
+        return paths.config(f"{self.name}.yaml")
 
     @property
     def is_the_papers(self) -> bool:
@@ -140,9 +140,7 @@ def read_yaml(path: Path | Traversable) -> Any:
         with about(path):
             return _Loader(path.read_text(encoding="utf-8")).get_single_data()
     except FileNotFoundError:
-        raise ConfigError(
-            f"{path} does not exist (run from the folder that holds config/, or correct the path)"
-        ) from None
+        raise ConfigError(f"{path} does not exist: correct the path") from None
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -159,12 +157,12 @@ def about(source: object) -> Iterator[None]:
         raise ConfigError(text if text.startswith(f"{source}: ") else f"{source}: {text}") from None
 
 
-def validate(document: Any, schema: str, source: Path | str, folder: Path = paths.CONFIG) -> None:
+def validate(document: Any, schema: str, source: Path | str) -> None:
     """Check `document` against `workflow/schemas/<schema>.schema.yaml`; ConfigError names the key.
 
-    The schema `values` is made from the protocol in `folder`, and the others may refer to it.
+    The schema `values` is made from the protocol, and the others may refer to it.
     """
-    check(document, _validator(schema, folder), source)
+    check(document, _validator(schema), source)
 
 
 def check(document: Any, validator: Any, source: Path | str) -> None:
@@ -178,16 +176,16 @@ def check(document: Any, validator: Any, source: Path | str) -> None:
 
 
 @cache
-def _validator(schema: str, folder: Path) -> Any:
+def _validator(schema: str) -> Any:
     import jsonschema
     from referencing import Registry
     from referencing.jsonschema import DRAFT202012
 
-    schemas = {p.name: read_yaml(p) for p in paths.SCHEMAS.glob("*.schema.yaml")}
+    schemas = {p.name: read_yaml(p) for p in paths.shipped("workflow/schemas").glob("*.yaml")}
     for content in schemas.values():
         del content["$schema"]  # behind a reference it would bring back the validator without ours
     if schema != "protocol":
-        schemas["values"] = values_schema(_document(folder))
+        schemas["values"] = values_schema(_document())
     registry: Any = Registry().with_resources(
         (name, DRAFT202012.create_resource(content)) for name, content in schemas.items()
     )
@@ -236,10 +234,10 @@ def _is_number(checker: Any, value: Any) -> bool:
 
 
 @cache
-def protocol(folder: Path = paths.CONFIG) -> dict[str, Entry]:
+def protocol() -> dict[str, Entry]:
     """Every entry of the protocol, keyed `section.key`."""
-    document = _document(folder)
-    _check_values(document, folder)
+    document = _document()
+    _check_values(document)
     return {
         f"{section}.{name}": Entry(
             key=f"{section}.{name}", by_dataset=raw.get("for", {}), **_without(raw, "for", *ALLOWED)
@@ -250,23 +248,24 @@ def protocol(folder: Path = paths.CONFIG) -> dict[str, Entry]:
 
 
 @cache
-def _document(folder: Path) -> Any:
+def _document() -> Any:
     """The content of `protocol.yaml`, in its form."""
-    document = read_yaml(folder / "protocol.yaml")
-    validate(document, "protocol", folder / "protocol.yaml")
+    path = paths.config("protocol.yaml")
+    document = read_yaml(path)
+    validate(document, "protocol", path)
     return document
 
 
-def _check_values(document: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
+def _check_values(document: Mapping[str, Mapping[str, Any]]) -> None:
     """The keys that the code reads, and every value, by dataset too, as a study may give it."""
-    path = folder / "protocol.yaml"
+    path = paths.config("protocol.yaml")
     for section, known in keys_read().items():
         for name, raw in document[section].items():
             if name not in known:
                 raise ConfigError(f"{path}: {section}: nothing reads the key '{name}'")
             released = [raw["released"]] if "released" in raw else []
             for value in (raw["value"], *released, *raw.get("for", {}).values()):
-                validate({section: {name: value}}, "values", path, folder)
+                validate({section: {name: value}}, "values", path)
             with about(path):
                 for dataset in raw.get("for", {}):
                     lookup("dataset", DATASETS, dataset)
@@ -283,19 +282,21 @@ def show(value: Scalar) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def study_names(folder: Path = paths.CONFIG) -> list[str]:
-    """Every `config/<study>.yaml` but the protocol."""
-    return sorted(p.stem for p in folder.glob("*.yaml") if p.stem != "protocol")
+def study_names() -> list[str]:
+    """Every `config/<study>.yaml`, the working folder's and the shipped, but the protocol."""
+    found = {path.stem for folder in paths.config_folders() for path in folder.glob("*.yaml")}
+    return sorted(found - {"protocol"})
 
 
 @cache
-def load_study(name: str, folder: Path = paths.CONFIG) -> Study:
+def load_study(name: str) -> Study:
     """Read and validate a study; ConfigError for an unknown name, key, type or dataset."""
-    if name not in study_names(folder):
-        raise ConfigError(f"unknown study '{name}': choose one of {', '.join(study_names(folder))}")
-    path = paths.study(name, folder)
-    defaults, raw = protocol(folder), read_yaml(path)
-    validate(raw, "study", path, folder)
+    if name not in study_names():
+        known = ", ".join(study_names())
+        raise ConfigError(f"unknown study '{name}': choose one of {known} ({paths.looked_in()})")
+    path = paths.config(f"{name}.yaml")
+    defaults, raw = protocol(), read_yaml(path)
+    validate(raw, "study", path)
     changes, follows = _followed(raw.get("protocol", {}))
     with about(path):
         lookup("protocol", PROTOCOLS, follows)

@@ -1,15 +1,21 @@
 """The name of every artefact. The Snakefile imports these too, so no path is written twice.
 
 All are relative to the folder the suite is run in. The paper's own tables and figures lie at the
-top (`tables/table1.tex`), those of other studies one folder down (`tables/demo/table1.tex`).
+top (`tables/table1.tex`), those of other studies one folder down (`tables/demo/table1.tex`). What
+comes with the suite, studies and workflow above all, lies in `SHIPPED`.
 """
 
 from pathlib import Path
 
+from patchvae.errors import ConfigError
+
+PACKAGE = Path(__file__).resolve().parents[1]
+# a wheel has the folders of the repository's top inside the package, a checkout beside it
+SHIPPED = next(folder for folder in (PACKAGE / "shipped", PACKAGE.parent) if folder.is_dir())
+
 CONFIG = Path("config")
 RESULTS = Path("results")
 LOGS = Path("logs")
-SCHEMAS = Path(__file__).resolve().parents[2] / "workflow" / "schemas"
 
 MAIN_STUDY = "paper"
 TABLE_FORMATS = ("tex", "csv", "md")
@@ -23,9 +29,31 @@ PRETRAIN_FILES = (ENCODER, MODEL, RESOLVED, METRICS, HISTORY, SNAPSHOTS)
 PROBE_FILES = (METRICS, PREDICTIONS, RESOLVED, HISTORY)
 
 
-def study(name: str, folder: Path = CONFIG) -> Path:
-    """Where a study is written."""
-    return folder / f"{name}.yaml"
+def shipped(name: str) -> Path:
+    """A file or folder that comes with the suite, `workflow/Snakefile` for example."""
+    return SHIPPED / name
+
+
+def config_folders() -> list[Path]:
+    """Where configuration is looked for: the working folder's `config/`, then the shipped one."""
+    same = CONFIG.resolve() == shipped("config").resolve()
+    return [CONFIG] if same else [CONFIG, shipped("config")]
+
+
+def config(name: str) -> Path:
+    """`config/<name>` of the working folder, else the shipped one.
+
+    ConfigError names the folders when neither is there.
+    """
+    for folder in config_folders():
+        if (folder / name).exists():
+            return folder / name
+    raise ConfigError(f"{CONFIG / name} does not exist: looked in {looked_in()}")
+
+
+def looked_in() -> str:
+    """The folders of configuration, for errors."""
+    return " and ".join(str(folder.resolve()) for folder in config_folders())
 
 
 def prepared(dataset: str) -> Path:

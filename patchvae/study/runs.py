@@ -71,7 +71,7 @@ class Run:
 
     @property
     def study_file(self) -> Path:
-        return paths.study(self.study)
+        return self.of_study.file
 
     @property
     def name(self) -> str:
@@ -161,8 +161,7 @@ def _external(study: Study, name: str) -> dict[str, Any]:
     path = Path(raw["weights"])
     if not path.is_file():
         raise DataError(
-            f"config/{study.name}.yaml: external.{name}: {path} does not exist: put the weights "
-            "there"
+            f"{study.file}: external.{name}: {path} does not exist: put the weights there"
         )
     facts = path.stat()
     return {**raw, "sha256": _sha256(path, facts.st_mtime_ns, facts.st_size)}

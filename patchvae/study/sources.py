@@ -10,9 +10,9 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
+from patchvae.study.paths import PACKAGE
 from patchvae.study.registry import ADVERSARIAL, ARCHITECTURES, DATASETS, MODELS, PROBES, lookup
 
-PACKAGE = Path(__file__).parents[1]
 PLUMBING = ("study", "runtime")  # folders; the modules beside the folders are left out too
 
 

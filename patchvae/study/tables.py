@@ -148,16 +148,21 @@ def _row(raw: Mapping[str, Any]) -> Row:
     )
 
 
+def spec_file(name: str) -> Path:
+    """Where a table's rows and columns are written."""
+    return paths.config(f"tables/{name}.yaml")
+
+
 @cache
-def read_spec(name: str, folder: Path = paths.CONFIG) -> Mapping[str, Any]:
+def read_spec(name: str) -> Mapping[str, Any]:
     """The validated content of `config/tables/<name>.yaml`."""
-    path = folder / "tables" / f"{name}.yaml"
+    path = spec_file(name)
     if name in RESERVED:
         raise ConfigError(
             f"{path}: another table is called '{name}': rename the file and its table"
         )
     document = read_yaml(path)
-    validate(document, "table", path, folder)
+    validate(document, "table", path)
     if document["table"] != name:
         raise ConfigError(f"{path}: table is '{document['table']}', but the file says '{name}'")
     return document
@@ -202,7 +207,7 @@ def _panels(
     ConfigError names the file of a wrong one.
     """
     datasets = settings["datasets"]
-    with about(paths.CONFIG / "tables" / f"{name}.yaml"):
+    with about(spec_file(name)):
         panels = [
             Panel(raw["header"], tuple(_rows(study, group, datasets) for group in raw["groups"]))
             for raw in spec["panels"]

@@ -3,7 +3,6 @@
 import pytest
 import torch
 from makers import images, make_adversarial, make_parts
-from small_study import REPO
 from torch import Tensor
 
 from patchvae.models.losses import Reconstruction
@@ -127,7 +126,7 @@ def test_temperature_is_a_function_of_the_step_and_reaches_the_wrapped_model() -
 
 def test_the_defaults_are_the_protocols() -> None:
     """A converted checkpoint of the release has them."""
-    printed = {key: entry.value for key, entry in protocol(REPO / "config").items()}
+    printed = {key: entry.value for key, entry in protocol().items()}
     model = PatchVAE(
         32,
         Reconstruction(),

@@ -1,12 +1,13 @@
 """Studies and the protocol: every bad key, type, value and name is one clear line, exit code 2."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from small_study import REPO, TINY, edit_study
+from small_study import REPO, TINY, edit_study, forget_configs, write_study
 
 from patchvae.errors import ConfigError
 from patchvae.paper.readings import readings
@@ -148,9 +149,46 @@ def test_errors_about_a_studys_content_begin_with_its_file(
     assert str(caught.value).startswith(f"config/tiny.yaml: {message}")
 
 
-def test_a_missing_file_says_where_to_run(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="run from the folder that holds config/"):
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"x\.yaml does not exist"):
         read_yaml(tmp_path / "x.yaml")
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder without anything of ours, as the current one."""
+    monkeypatch.chdir(tmp_path)
+    forget_configs()
+    yield tmp_path
+    forget_configs()
+
+
+def test_elsewhere_the_shipped_configuration_is_read(elsewhere: Path) -> None:
+    assert load_study("demo").file == REPO / "config" / "demo.yaml"
+    assert load_table("demo", "table5").cells()
+    with pytest.raises(ConfigError, match="unknown study 'tiny'") as caught:
+        load_study("tiny")
+    for folder in (elsewhere / "config", REPO / "config"):
+        assert str(folder) in str(caught.value)
+
+
+def test_the_study_that_the_configurations_page_shows_is_one(elsewhere: Path) -> None:
+    page = (REPO / "config" / "README.md").read_text()
+    (elsewhere / "config").mkdir()
+    write_study("mine", page.split("```yaml\n")[1].split("```")[0])
+    assert load_study("mine").value("pretrain.epochs", "parts32").value == 2
+    assert load_table("mine", "table5").cells()
+
+
+def test_the_working_folder_comes_before_what_is_shipped(elsewhere: Path) -> None:
+    (elsewhere / "config").mkdir()
+    write_study("tiny", TINY)
+    write_study("demo", TINY.replace("study: tiny", "study: demo"))
+    assert [load_study(name).title for name in ("tiny", "demo")] == ["a test", "a test"]
+    assert load_study("fashion").file == REPO / "config" / "fashion.yaml"
+    text = (REPO / "config" / "protocol.yaml").read_text()
+    write_study("protocol", text.replace("value: 96", "value: 95"))
+    assert load_study("paper").value("model.latent_dim", "cifar100").value == 95
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ def test_several_processes_share_the_test_images(monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_registry_and_the_schema_name_the_same_further_probes() -> None:
-    schema = read_yaml(paths.SCHEMAS / "study.schema.yaml")
+    schema = read_yaml(paths.shipped("workflow/schemas/study.schema.yaml"))
     columns = schema["properties"]["tables"]["additionalProperties"]["properties"]["columns"]
     assert columns["items"]["enum"] == [name for name, probe in PROBES.items() if probe.about]
 

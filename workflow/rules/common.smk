@@ -24,6 +24,24 @@ os.environ["PATH"] = os.pathsep.join(
 )
 
 
+# Jobs know their files by name, so a module that moves them would plan well and fail at run time.
+for top in ("results/", "tables/", "figures/", "logs/"):
+    if (moved := workflow.modifier.path_modifier.replace_prefix(top)) != top:
+        raise WorkflowError(
+            f"a module of this workflow has no `prefix` or `replace_prefix` ({top} would be {moved}):"
+            " leave it out; `snakemake --directory FOLDER` puts everything below another folder"
+        )
+
+# A conda environment has what the package needs and not the package, which jobs then find in the
+# folder that they run in.
+if "conda" in map(str, workflow.deployment_settings.deployment_method):
+    if Path.cwd() != paths.PACKAGE.parent:
+        raise WorkflowError(
+            f"`--sdm conda` works at the top of a checkout only, and {Path.cwd()} is none:"
+            " activate an environment with the package instead"
+        )
+
+
 envvars:
     "PATH",
 
