@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -53,6 +54,8 @@ def pick_device(name: str) -> Any:
 
 @cache
 def _git(*arguments: str) -> str:
+    if shutil.which("git") is None:  # as in small containers
+        return ""
     command = ["git", "-C", str(Path(__file__).parent), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else ""
