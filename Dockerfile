@@ -2,7 +2,7 @@
 # apptainer.def is the same for clusters; a test holds the two together.
 FROM python:3.11-slim-bookworm
 
-# git: results record the commit of a mounted checkout, whoever owns it. Its version decides nothing.
+# git, of any version: results record the commit of a mounted checkout, whoever owns it
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends git \
