@@ -9,7 +9,8 @@ INSTALLED := .venv/installed
 # one thread a process: parallel jobs of one thread each beat one job with all cores
 export OMP_NUM_THREADS := 1
 
-.PHONY: venv demo fashion fashion-quick pdf test soak bench lint format rule-graph clean help
+.PHONY: venv demo fashion fashion-quick pdf docs notebooks test soak bench lint format rule-graph \
+  clean help
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -18,7 +19,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11" >&2; exit 2; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[slurm,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[slurm,dev,docs]'
 	@touch $@
 
 venv: $(INSTALLED) ## set up .venv, nothing else
@@ -34,6 +35,14 @@ fashion: $(INSTALLED) ## the Fashion-MNIST study
 
 pdf: $(INSTALLED) ## one document of all tables of STUDY (demo unless given); needs pdflatex
 	$(BIN)/snakemake pdf --config study=$(STUDY)
+
+docs: $(INSTALLED) ## the site over docs/ in build/site; each warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+notebooks: $(INSTALLED) ## run the notebooks of docs/ again and keep what they show
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace \
+	  --ClearMetadataPreprocessor.enabled=True --ExecutePreprocessor.record_timing=False \
+	  docs/notebooks/*.ipynb
 
 test: $(INSTALLED) ## everything green in ten minutes on two cores
 	$(BIN)/pytest --numprocesses auto --dist loadfile $(TESTS)
@@ -54,6 +63,7 @@ lint: $(INSTALLED) ## style, formats, types, workflow
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/snakemake --lint
+	$(BIN)/hadolint Dockerfile
 
 format: $(INSTALLED) ## rewrite Python and Snakemake files in the project's format
 	$(BIN)/ruff check --fix .

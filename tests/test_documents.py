@@ -7,6 +7,7 @@ import tomllib
 import pytest
 import yaml
 
+from patchvae import __version__
 from patchvae.cli import cli
 from patchvae.errors import SuiteError
 from patchvae.report.protocol import render_markdown
@@ -30,9 +31,7 @@ def test_the_conda_environment_has_the_same_dependencies():
         requirement(text)
         for text in (*project["dependencies"], *project["optional-dependencies"]["slurm"])
     )
-    conda = yaml.safe_load((REPO / "workflow" / "envs" / "patchvae.yml").read_text())[
-        "dependencies"
-    ]
+    conda = yaml.safe_load((REPO / "environment.yml").read_text())["dependencies"]
     found = dict(requirement(text) for text in conda)
     assert found.pop("python") == project["requires-python"]
     found.pop("pip")
@@ -59,6 +58,13 @@ def test_constraints_pin_every_direct_dependency():
     direct = [*project["dependencies"], *(text for extra in extras for text in extra)]
     missing = {re.split(r"[<>=]", text)[0].lower() for text in direct} - pinned
     assert not missing
+
+
+def test_one_version_everywhere():
+    cited = yaml.safe_load((REPO / "CITATION.cff").read_text())
+    newest = re.search(r"^## (.*)$", (REPO / "CHANGELOG.md").read_text(), re.MULTILINE)[1]
+    assert cited["version"] == __version__
+    assert newest == f"{__version__} ({cited['date-released']})"
 
 
 def test_the_protocol_page_is_made_from_the_protocol():

@@ -5,9 +5,10 @@ import torch
 from patchvae.figures.canvas import title_of
 from patchvae.figures.catalogue import Target
 from patchvae.figures.gallery import Gallery, draw_gallery
-from patchvae.figures.networks import held_out, load_trained, reconstruct
+from patchvae.figures.networks import held_out, load_trained
 from patchvae.runtime.machine import Options
 from patchvae.study.registry import DATASETS
+from patchvae.training.network import reconstruct
 
 COUNT = 8
 

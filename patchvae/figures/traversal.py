@@ -9,9 +9,10 @@ from torch import Tensor
 
 from patchvae.figures.canvas import as_picture, axes_grid, new_figure, subject_of
 from patchvae.figures.catalogue import Target
-from patchvae.figures.networks import BATCH, held_out, load_parts
+from patchvae.figures.networks import held_out, load_parts
 from patchvae.models.sampling import visibility_mean
 from patchvae.runtime.machine import Options
+from patchvae.training.network import BATCH
 
 VALUES = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
 DIMENSIONS = 8  # at most

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -56,7 +57,7 @@ def pick_device(name: str) -> Any:
 @cache
 def _git(*arguments: str) -> str:
     """What git says of the checkout; nothing of a wheel, whatever repository that lies in."""
-    if paths.PACKAGE.parent != paths.SHIPPED:
+    if paths.PACKAGE.parent != paths.SHIPPED or shutil.which("git") is None:
         return ""
     command = ["git", "-C", str(paths.PACKAGE), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

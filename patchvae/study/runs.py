@@ -206,6 +206,17 @@ class PretrainConfig:
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> "PretrainConfig":
+        """The inverse of `as_dict`."""
+        settings = document["pretrain"]
+        inner = {
+            "run": Run(**document["run"]),
+            "data": DataConfig(**document["data"]),
+            "pretrain": None if settings is None else PretrainSettings(**settings),
+        }
+        return cls(**{**document, **inner})
+
     @cached_property
     def digest(self) -> str:
         return digest_of(standing(self.as_dict()))

@@ -83,6 +83,15 @@ def test_provenance_names_the_machine_and_the_code() -> None:
     assert record["git"]["commit"] == head.stdout.strip()
 
 
+def test_provenance_does_without_git() -> None:
+    code = "from patchvae.runtime.machine import provenance; print(provenance('')['git'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=REPO, env={"PATH": ""}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout.strip() == "{'commit': '', 'dirty': False}", done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

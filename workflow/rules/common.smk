@@ -46,6 +46,10 @@ envvars:
     "PATH",
 
 
+# Used with `--sdm apptainer` alone, by which jobs run in it (docs/containers.md).
+container: "patchvae.sif"
+
+
 if "SLURM_JOB_ID" in os.environ:
     forward_sigterm()
 

@@ -6,7 +6,7 @@ rule prepare:
     benchmark:
         "logs/prepare/{dataset}.tsv"
     conda:
-        "../envs/patchvae.yml"
+        "../../environment.yml"
     threads: lambda w: 16 if w.dataset in DECODED else 1
     resources:
         mem_mb=4000,

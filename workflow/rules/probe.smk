@@ -10,7 +10,7 @@ rule probe:
     wildcard_constraints:
         probe="|".join(PROBES),
     conda:
-        "../envs/patchvae.yml"
+        "../../environment.yml"
     threads: gpus_of
     resources:
         gpu=gpus_of,
