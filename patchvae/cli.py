@@ -14,6 +14,7 @@ from patchvae.figures import commands as figures
 from patchvae.report import commands as report
 from patchvae.report.terminal import commands as terminal
 from patchvae.training import commands as training
+from patchvae.verify import commands as verify
 
 EPILOG = __doc__.split("\n\n")[1] if __doc__ else ""
 
@@ -28,7 +29,7 @@ def cli() -> None:
     """
 
 
-for room in (training, figures, report, terminal):
+for room in (training, figures, report, terminal, verify):
     for command in room.COMMANDS:
         cli.add_command(command)
 

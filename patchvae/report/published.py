@@ -61,8 +61,14 @@ def blocks(study: str) -> dict[str, str]:
     return found
 
 
-def _read(path: Path) -> list[dict[str, str]]:
-    with (PUBLISHED / path).open(encoding="utf-8", newline="") as file:
+def read_jobs(study: str, root: Path = PUBLISHED) -> dict[tuple[str, str], dict[str, str]]:
+    """The published jobs of a study by run and stage."""
+    jobs = _read(paths.RESULTS / study / JOBS, root)
+    return {(job["run"], job["stage"]): job for job in jobs}
+
+
+def _read(path: Path, root: Path = PUBLISHED) -> list[dict[str, str]]:
+    with (root / path).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
