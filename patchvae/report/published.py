@@ -32,6 +32,12 @@ def page_path(study: str) -> Path:
     return Path("docs") / f"results-{study}.md"
 
 
+def folder_of(study: str) -> Path:
+    """Where a study's cells are: its results, or what is published where it was not run here."""
+    own = paths.RESULTS / study
+    return own if (own / "cells").exists() else PUBLISHED / own
+
+
 def skeleton(study: str, names: Iterable[str]) -> str:
     """A page with these blocks, still empty, to write around."""
     empty = "\n\n".join(f"<!-- published: {name} -->\n<!-- end -->" for name in names)
