@@ -18,9 +18,9 @@ from patchvae.study.config import Study, load_study
 from patchvae.study.registry import DATASETS, MODELS
 from patchvae.study.tables import load_table
 
-PUBLISHED = Path("published")
+PUBLISHED = paths.PUBLISHED
 RESTATED = Path(__file__).parents[1] / "paper" / "restated.yaml"
-JOBS, TERMS = "jobs.csv", "terms.csv"
+JOBS, TERMS = "jobs.csv", paths.TERMS
 BLOCK = re.compile(
     r"(?P<head><!-- published: (?P<name>[\w-]+) -->)\n.*?(?P<tail><!-- end -->)", re.DOTALL
 )
