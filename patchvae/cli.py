@@ -15,6 +15,7 @@ from patchvae.report import commands as report
 from patchvae.report.terminal import commands as terminal
 from patchvae.study import commands as study
 from patchvae.training import commands as training
+from patchvae.verify import commands as verify
 
 EPILOG = __doc__.split("\n\n")[1] if __doc__ else ""
 
@@ -29,7 +30,7 @@ def cli() -> None:
     """
 
 
-for room in (study, training, figures, report, terminal):
+for room in (study, training, figures, report, terminal, verify):
     for command in room.COMMANDS:
         cli.add_command(command)
 

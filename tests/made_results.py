@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from patchvae.analysis.cells import cell_config_digest, write_cell
+from patchvae.analysis.cells import write_cell
 from patchvae.numerics.seeds import derive_seed
 from patchvae.paper.published import accuracy
 from patchvae.runtime.results import read_result, write_bytes, write_result, write_text
@@ -76,7 +76,7 @@ def write_numbers(cell: Cell, values: list[float], **changes: Any) -> None:
         "interval": [min(values) - 1, max(values) + 1],
         "interval_kind": "seeds and images",
         "paper": published if cell.study.is_the_papers else None,
-        "config_digest": cell_config_digest(cell),
+        "config_digest": cell.config_digest,
         "data_digest": "0" * 64,
         "source_digest": "1" * 64,
     }

@@ -17,7 +17,6 @@ from patchvae.runtime.failures import why_failed
 from patchvae.runtime.results import read_current, write_result
 from patchvae.study import paths
 from patchvae.study.address import CellKey
-from patchvae.study.digests import digest_of
 from patchvae.study.registry import PROBES
 from patchvae.study.runs import ProbeConfig
 from patchvae.study.sources import source_digest
@@ -66,11 +65,6 @@ def sample_of(document: Mapping[str, Any]) -> Sample:
     )
 
 
-def cell_config_digest(cell: Cell) -> str:
-    """SHA-256 over the configurations of the cell's probes."""
-    return digest_of([config.digest for config in cell.probes()])
-
-
 def _agree(cell: Cell, found: list[dict[str, Any]], key: str) -> str:
     values = {metrics[key] for metrics in found}
     if len(values) > 1:
@@ -111,7 +105,7 @@ def summarise(
         "paper": paper_value(cell.study, cell.address),
         "readings": readings_of(cell.probes()[0]),
         "failed": failed,
-        "config_digest": cell_config_digest(cell),
+        "config_digest": cell.config_digest,
     }
     return document | _statistics(cell, found)
 
@@ -160,7 +154,7 @@ def read_cell(cell: Cell, root: Path = Path()) -> dict[str, Any]:
 
     CheckpointError when its configuration is no longer the study's.
     """
-    return read_current(root / cell.path, "cell", cell_config_digest(cell))
+    return read_current(root / cell.path, "cell", cell.config_digest)
 
 
 def refuse_mixtures(found: Mapping[Path, Mapping[str, Any]]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from patchvae.analysis.cells import cell_config_digest, failed_cells, refuse_mixtures, sample_of
+from patchvae.analysis.cells import failed_cells, refuse_mixtures, sample_of
 from patchvae.analysis.claims import Judged, judge
 from patchvae.analysis.noise import Noise, seed_noise
 from patchvae.analysis.paired import Sample
@@ -120,7 +120,7 @@ def compare(
 def compare_study(study: str, claims: Path | None = None, root: Path = Path()) -> Comparison:
     """`compare` of a study below `root`: stale cells are refused, failed jobs shown as failed."""
     cells = study_cells(study)
-    digests = {cell.address: cell_config_digest(cell) for cell in cells}
+    digests = {cell.address: cell.config_digest for cell in cells}
     return compare(
         load_study(study),
         root,

@@ -110,15 +110,16 @@ def difference_noise(a: float, b: float, n_test: int) -> float:
     return normal_quantile(0.975) * difference_error(a, b, n_test)
 
 
-def consistent_within(values: Sequence[float], n_test: int, paper: float) -> float:
+def consistent_within(values: Sequence[float], n_test: int, paper: float, runs: int = 1) -> float:
     """How far m may lie from one published run a and still be consistent with it, in points.
 
-    t(0.975, K-1) s sqrt(1 + 1/K) for K >= 2 seeds, 1.96 sqrt(2 p(1-p)/n) for one.
+    t(0.975, K-1) s sqrt(1/L + 1/K) for K >= 2 seeds and the mean of L other runs, L = 1 for the
+    paper's; 1.96 sqrt(2 p(1-p)/n) for one seed.
     """
     K = len(values)
     if K == 1:
         return difference_noise(paper, paper, n_test)
-    return student_quantile(0.975, K - 1) * stdev(values) * sqrt(1 + 1 / K)
+    return student_quantile(0.975, K - 1) * stdev(values) * sqrt(1 / runs + 1 / K)
 
 
 def single_run_consistent(values: Sequence[float], n_test: int, paper: float) -> bool:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from patchvae.analysis.cells import cell_config_digest
 from patchvae.analysis.compare import Row, compare
 from patchvae.analysis.printed import points
 from patchvae.paper.published import Number, find, paper_value, parameters
@@ -124,7 +123,7 @@ def _outcome(cell: Cell, state: State) -> dict[str, str]:
     if state.word != DONE:
         return {"verdict": "none before it is done"} if judged else {}
     key = cell.address
-    row = compare(cell.study, Path(), [key], config_digests={key: cell_config_digest(cell)}).rows[0]
+    row = compare(cell.study, Path(), [key], config_digests={key: cell.config_digest}).rows[0]
     if not judged:
         return {"ours": _ours(row), "verdict": "none: only the study paper follows the paper"}
     return {"ours": _ours(row), "verdict": _verdict(row)}

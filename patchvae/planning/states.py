@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from patchvae.analysis.cells import cell_config_digest
 from patchvae.errors import CheckpointError
 from patchvae.planning.jobs import CELL, PREPARE, PROBE, REPORT, TABLE, Job
 from patchvae.planning.work import steps
@@ -92,7 +91,7 @@ class States:
         if job.cell is None:
             return []
         reasons = []
-        if result["config_digest"] != cell_config_digest(job.cell):
+        if result["config_digest"] != job.cell.config_digest:
             reasons.append("configuration")
         if result["report_digest"] != source_digest("patchvae.analysis.cells"):
             reasons.append("code")

@@ -12,9 +12,10 @@ from patchvae.errors import CheckpointError
 from patchvae.planning.jobs import PRETRAIN, PROBE, Job, cell_job, with_needs
 from patchvae.planning.states import DONE, WORDS, State, States, cell_state
 from patchvae.runtime.results import read_result
+from patchvae.runtime.watch import warnings_of
 from patchvae.study import paths
 from patchvae.study.config import Study, load_study
-from patchvae.study.runs import Run
+from patchvae.study.runs import PretrainConfig, Run
 from patchvae.study.tables import study_cells
 
 
@@ -26,6 +27,7 @@ class Status:
     cells: tuple[tuple[Job, State], ...]
     jobs: tuple[tuple[Job, State], ...]
     unused: tuple[tuple[str, float], ...]  # run or probe, seconds that it took
+    outside: tuple[str, ...]  # what pretrainings had that other seeds had not
 
     def counts(self, kind: str) -> dict[str, int]:
         """How many jobs of a kind are in each state."""
@@ -55,7 +57,15 @@ def status(study: str, table: str | None = None) -> Status:
         cells=tuple((job, cell_state(states, job)) for job in roots),
         jobs=tuple((job, states.of(job)) for job in jobs),
         unused=() if table else tuple(_unused(study, jobs)),
+        outside=tuple(_outside(jobs)),
     )
+
+
+def _outside(jobs: Iterable[Job]) -> Iterable[str]:
+    """The warnings of the pretrainings among the jobs."""
+    for job in jobs:
+        if isinstance(job.config, PretrainConfig):
+            yield from (f"{job.name}: {line}" for line in warnings_of(job.config))
 
 
 def _unused(study: str, jobs: Iterable[Job]) -> Iterable[tuple[str, float]]:

@@ -4,6 +4,7 @@ Each calls one function of the package and has no logic; heavy imports happen in
 """
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -43,10 +44,23 @@ def document(study: str) -> None:
 
 @click.command()
 @click.argument("study")
+@click.argument("other", required=False)
 @click.option("--claims", type=click.Path(path_type=Path), help="a file of other claims")
-def compare(study: str, claims: Path | None) -> None:
-    """Set STUDY's cells beside the paper's numbers: results/STUDY/comparison.{csv,md,html}."""
+@click.option(
+    "--results", type=click.Path(path_type=Path), help="results folder of OTHER [results]"
+)
+def compare(study: str, other: str | None, claims: Path | None, results: Path | None) -> None:
+    """Set STUDY's cells beside the paper's numbers: results/STUDY/comparison.{csv,md,html}.
+
+    With OTHER, a study too, set the cells that both have beside each other.
+    """
     from rich.console import Console
+
+    if (other and claims) or (results and not other):
+        raise click.UsageError("--claims is for one study, --results for the second of two")
+    if other:
+        _compare_two(study, other, results, Console())
+        return
 
     from patchvae.analysis.compare import compare_study
     from patchvae.report.compare_views import write
@@ -56,6 +70,16 @@ def compare(study: str, claims: Path | None) -> None:
     show(found, Console())
     for path in write(found):
         click.echo(path)
+
+
+def _compare_two(first: str, second: str, results: Path | None, console: Any) -> None:
+    from patchvae.analysis.between import between
+    from patchvae.report.published import folder_of
+    from patchvae.report.terminal.between import show
+
+    folders = folder_of(first), results / second if results else folder_of(second)
+    names = (first, second) if first != second else (str(folders[0]), str(folders[1]))
+    show(between(*folders), names, console)
 
 
 @click.command()

@@ -100,19 +100,24 @@ def _jobs(cells: Sequence[Cell]) -> Iterator[dict[str, Any]]:
     stages = [(run.pretrain, "pretrain") for run in _pretrained(cells)]
     stages += [(probe.folder, "probe") for probe in _probes(cells)]
     for folder, kind in stages:
-        metrics = read_result(folder / paths.METRICS, kind, check_files=False)
-        made = metrics["provenance"]
-        yield {
-            "run": metrics["run"],
-            "stage": folder.name,
-            "seconds": metrics["wall_seconds"],
-            "peak_memory_mib": made["peak_memory_mib"],
-            **{name: made[name] for name in MADE},
-            **{name: made["host"][name] for name in ("cpu", "cores", "system")},
-            **{name: made["git"][name] for name in ("commit", "dirty")},
-            **{name: made["versions"][name] for name in sorted(made["versions"])},
-            "digest": metrics["digest"],
-        }
+        yield job_record(folder, kind)
+
+
+def job_record(folder: Path, kind: str) -> dict[str, Any]:
+    """Time, memory and provenance of a finished pretraining or probe."""
+    metrics = read_result(folder / paths.METRICS, kind, check_files=False)
+    made = metrics["provenance"]
+    return {
+        "run": metrics["run"],
+        "stage": folder.name,
+        "seconds": metrics["wall_seconds"],
+        "peak_memory_mib": made["peak_memory_mib"],
+        **{name: made[name] for name in MADE},
+        **{name: made["host"][name] for name in ("cpu", "cores", "system")},
+        **{name: made["git"][name] for name in ("commit", "dirty")},
+        **{name: made["versions"][name] for name in sorted(made["versions"])},
+        "digest": metrics["digest"],
+    }
 
 
 def _terms(runs: Sequence[Run]) -> Iterator[dict[str, Any]]:

@@ -18,9 +18,9 @@ from patchvae.study.config import Study, load_study
 from patchvae.study.registry import DATASETS, MODELS
 from patchvae.study.tables import load_table
 
-PUBLISHED = Path("published")
+PUBLISHED = paths.PUBLISHED
 RESTATED = Path(__file__).parents[1] / "paper" / "restated.yaml"
-JOBS, TERMS = "jobs.csv", "terms.csv"
+JOBS, TERMS = "jobs.csv", paths.TERMS
 BLOCK = re.compile(
     r"(?P<head><!-- published: (?P<name>[\w-]+) -->)\n.*?(?P<tail><!-- end -->)", re.DOTALL
 )
@@ -30,6 +30,12 @@ SHOWN_EPOCHS = 6
 def page_path(study: str) -> Path:
     """The page of a study's results."""
     return Path("docs") / f"results-{study}.md"
+
+
+def folder_of(study: str) -> Path:
+    """Where a study's cells are: its results, or what is published where it was not run here."""
+    own = paths.RESULTS / study
+    return own if (own / "cells").exists() else PUBLISHED / own
 
 
 def skeleton(study: str, names: Iterable[str]) -> str:
@@ -61,8 +67,14 @@ def blocks(study: str) -> dict[str, str]:
     return found
 
 
-def _read(path: Path) -> list[dict[str, str]]:
-    with (PUBLISHED / path).open(encoding="utf-8", newline="") as file:
+def read_jobs(study: str, root: Path = PUBLISHED) -> dict[tuple[str, str], dict[str, str]]:
+    """The published jobs of a study by run and stage."""
+    jobs = _read(paths.RESULTS / study / JOBS, root)
+    return {(job["run"], job["stage"]): job for job in jobs}
+
+
+def _read(path: Path, root: Path = PUBLISHED) -> list[dict[str, str]]:
+    with (root / path).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 

@@ -49,7 +49,7 @@ def spread(processes: int) -> None:
     # ended
     arguments.insert(0, "--signals-to-handle=SIGHUP,SIGQUIT")
     for number in STOP_SIGNALS:
-        signal.signal(number, _pass_on)
+        signal.signal(number, pass_on)
     try:
         torchrun.run(torchrun.parse_args(arguments))
     except ChildFailedError as error:
@@ -57,7 +57,7 @@ def spread(processes: int) -> None:
     sys.exit(0)
 
 
-def _pass_on(number: int, _frame: FrameType | None) -> None:
+def pass_on(number: int, _frame: FrameType | None) -> None:
     """Send a signal to all child processes, a moment later where there are none yet."""
     import psutil
 

@@ -63,6 +63,7 @@ class Study:
     defaults: Mapping[str, Entry]
     external: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     follows: str = AS_PRINTED
+    stop_outside: bool = False  # whether a pretraining unlike those of other seeds ends
 
     @property
     def file(self) -> Path:
@@ -311,6 +312,7 @@ def load_study(name: str) -> Study:
         defaults=defaults,
         external=raw.get("external", {}),
         follows=follows,
+        stop_outside=raw.get("stop_outside", False),
     )
 
 

@@ -16,6 +16,7 @@ SHIPPED = next(folder for folder in (PACKAGE / "shipped", PACKAGE.parent) if fol
 CONFIG = Path("config")
 RESULTS = Path("results")
 LOGS = Path("logs")
+PUBLISHED = Path("published")  # repeats the layout of this folder
 
 MAIN_STUDY = "paper"
 TABLE_FORMATS = ("tex", "csv", "md")
@@ -24,6 +25,7 @@ RUN = "results/{study}/runs/{dataset}/{model}/{variant}/seed{seed}"
 CELL = "results/{study}/cells/{table}/{row}/{column}.json"
 ENCODER, MODEL, METRICS = "encoder.safetensors", "model.safetensors", "metrics.json"
 RESOLVED, HISTORY, PREDICTIONS = "config.yaml", "history.csv", "predictions.npz"
+TERMS = "terms.csv"  # of a published study
 SNAPSHOTS = "snapshots.safetensors"
 PRETRAIN_FILES = (ENCODER, MODEL, RESOLVED, METRICS, HISTORY, SNAPSHOTS)
 PROBE_FILES = (METRICS, PREDICTIONS, RESOLVED, HISTORY)
@@ -68,6 +70,11 @@ def state(run: str, stage: str, key: str) -> Path:
     """
     study, rest = run.split("/", 1)
     return RESULTS / study / "state" / rest / stage / key[:32]
+
+
+def watched(study: str, run: str) -> Path:
+    """What an unfinished or finished pretraining looked like beside other seeds, epoch by epoch."""
+    return RESULTS / study / "watched" / f"{run.split('/', 1)[1]}.json"
 
 
 def lock(study: str, name: str) -> Path:

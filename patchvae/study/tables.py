@@ -10,6 +10,7 @@ from patchvae.errors import ConfigError
 from patchvae.study import paths
 from patchvae.study.address import CellKey
 from patchvae.study.config import Scalar, Study, about, load_study, read_yaml, validate
+from patchvae.study.digests import digest_of
 from patchvae.study.registry import MODELS, PROBES, Probe, lookup
 from patchvae.study.runs import ProbeConfig, Run, number, resolve_probe, variant_of
 
@@ -120,6 +121,11 @@ class Cell:
     @property
     def path(self) -> Path:
         return self.address.path(self.study.name)
+
+    @property
+    def config_digest(self) -> str:
+        """SHA-256 over the configurations of its probes."""
+        return digest_of([config.digest for config in self.probes()])
 
     def probes(self) -> list[ProbeConfig]:
         """One probe a seed."""

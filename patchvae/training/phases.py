@@ -15,6 +15,7 @@ from patchvae.numerics.batchnorm import synchronise
 from patchvae.numerics.optim import Adam, Optimizer
 from patchvae.numerics.precision import Step, autocast, fastest, finish
 from patchvae.numerics.seeds import derive_seed
+from patchvae.runtime.watch import Watch
 from patchvae.study.runs import PretrainConfig, PretrainSettings
 from patchvae.training.job import Job
 from patchvae.training.loop import Loop
@@ -84,6 +85,7 @@ def train_phases(
         saving=job.saving,
     )
     loop.resume()
+    watch = Watch(config)
     for epoch in loop.epochs():
         begun, first = time.monotonic(), loop.step
         lr = step_lr(epoch, settings.lr, settings.lr_step, settings.lr_factor)
@@ -104,6 +106,7 @@ def train_phases(
         if epoch + 1 in keep:
             loop.kept |= _snapshot(model, epoch + 1)
         loop.end_epoch({"images_per_second": round((loop.n_steps - first) * B / seconds, 1)})
+        watch.look(loop.history)
     return loop
 
 

@@ -13,7 +13,6 @@ from scipy.spatial.distance import cdist
 from small_study import edit_study
 from torch import Tensor
 
-from patchvae.analysis.cells import cell_config_digest
 from patchvae.data.store import open_dataset
 from patchvae.data.tensors import Images, load_images
 from patchvae.errors import ConfigError
@@ -286,7 +285,7 @@ def test_published_cells_have_the_digests_of_the_present_configuration(in_repo: 
             json.loads(path.read_text()),
         )
         if cell.row.model != "random":
-            assert document["config_digest"] == cell_config_digest(cell), path
+            assert document["config_digest"] == cell.config_digest, path
             probes.add(document["probe"])
     assert probes == {"conv1", "conv3", "conv5"}
 

@@ -107,6 +107,18 @@ def status(table: str | None, study: str) -> None:
 
 
 @click.command()
+@click.argument("run")
+def watch(run: str) -> None:
+    """Set the loss terms of RUN, training or finished, beside those of other seeds."""
+    from rich.console import Console
+
+    from patchvae.report.terminal.watch import show
+    from patchvae.study.runs import Run, resolve_run
+
+    show(resolve_run(Run.parse(run)), Console())
+
+
+@click.command()
 @click.argument("targets", nargs=-1, required=True)
 @click.option("--gpu", default="cpu", show_default=True, help="device: cpu or h100")
 @click.option("--gpus", type=click.IntRange(1), help="how many [1; with cpu all cores]")
@@ -142,5 +154,6 @@ COMMANDS = (
     power,
     explain,
     status,
+    watch,
     forecast,
 )

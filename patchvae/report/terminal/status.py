@@ -22,6 +22,7 @@ def show(result: Status, console: Console) -> None:
             grid.add_row(kind, *(str(counts[word] or "") for word in WORDS), hours)
     console.print(grid)
     say(console, cost_lines(result))
+    say(console, (f"Warning: {line} (patchvae watch RUN)." for line in result.outside))
     grid = Table(Column("cell", overflow="fold"), "state", Column("why", overflow="fold"))
     for job, state in result.cells:
         grid.add_row(job.name, state.word, state.detail, style=style_of(state.word))

@@ -14,6 +14,8 @@ STYLES = {
     "consistent": "green",
     "inconclusive": "yellow",
     "differs": "red",
+    "identical": "bold green",
+    "as expected": "green",
     "supported": "green",
     "supported so far": "green",
     "contradicted": "red",

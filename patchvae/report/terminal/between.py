@@ -1,0 +1,39 @@
+"""Two studies cell by cell."""
+
+from statistics import fmean
+
+from rich.console import Console
+from rich.table import Column, Table
+
+from patchvae.analysis.between import Between, Pair
+from patchvae.analysis.paired import IMAGES
+from patchvae.analysis.printed import points
+from patchvae.report.claim_views import IMAGES_ONLY, probability
+from patchvae.report.terminal.style import say, style_of
+
+
+def show(found: Between, names: tuple[str, str], console: Console) -> None:
+    """A line for each shared cell, then how many only one of the two has."""
+    table = Table(
+        Column("cell", overflow="fold"), *names, "seeds", "difference", "95 % interval", "p",
+        "covers", "word", title=f"{names[1]} minus {names[0]}, paired; words after Holm",
+    )  # fmt: skip
+    for pair in found.pairs:
+        table.add_row(*_texts(pair), style=style_of(pair.word))
+    console.print(table)
+    counts = zip(found.alone, names, strict=True)
+    say(console, [f"{count} more cells of {name} only." for count, name in counts if count])
+
+
+def _texts(pair: Pair) -> list[str]:
+    means = [f"{fmean(sample.values.values()):.2f}" for sample in pair.samples]
+    estimate = pair.estimate
+    if estimate is None:
+        return [str(pair.key), *means, "", "", "", "", "", pair.word]
+    low, high = estimate.interval()
+    covers = IMAGES_ONLY if estimate.basis == IMAGES else estimate.basis
+    return [
+        str(pair.key), *means, str(estimate.seeds), points(estimate.difference),
+        f"{points(low)} to {points(high)}", probability(estimate.p()),
+        covers if pair.same_images else f"{covers}; other test images", pair.word,
+    ]  # fmt: skip

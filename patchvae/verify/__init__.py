@@ -1,0 +1,1 @@
+"""Published numbers computed again: nothing else of the package starts a job."""
