@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 a check failed, 2 configuration, 3 data, 4 diverged, 5 loc
 6 checkpoint unusable, 7 resources, 75 stopped on request with state saved.
 """
 
+import io
 import sys
 
 import click
@@ -35,6 +36,9 @@ for room in (training, figures, report, terminal):
 
 def main() -> None:
     """Entry point: an expected failure is one line on standard error and its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal has no sign for becomes `?`
+            stream.reconfigure(errors="replace")
     try:
         cli(standalone_mode=False)
     except SuiteError as error:

@@ -46,14 +46,13 @@ def document(study: str) -> None:
 @click.option("--claims", type=click.Path(path_type=Path), help="a file of other claims")
 def compare(study: str, claims: Path | None) -> None:
     """Set STUDY's cells beside the paper's numbers: results/STUDY/comparison.{csv,md,html}."""
-    from rich.console import Console
-
     from patchvae.analysis.compare import compare_study
     from patchvae.report.compare_views import write
     from patchvae.report.terminal.comparison import show
+    from patchvae.report.terminal.style import console
 
     found = compare_study(study, claims)
-    show(found, Console())
+    show(found, console())
     for path in write(found):
         click.echo(path)
 
@@ -81,18 +80,17 @@ def differences() -> None:
 @click.option("--claims", type=click.Path(path_type=Path), help="a file of other claims")
 def audit(markdown: bool, claims: Path | None) -> None:
     """Check the paper against itself and our modules: counts, claims, noise floor; no training."""
-    from rich.console import Console
-
     from patchvae.analysis.audit import audit as judge
     from patchvae.paper.claims import load_claims
     from patchvae.report.audit import render_markdown
     from patchvae.report.terminal.audit import show
+    from patchvae.report.terminal.style import console
 
     found = judge(load_claims(claims) if claims else None)
     if markdown:
         click.echo(render_markdown(found), nl=False)
     else:
-        show(found, Console())
+        show(found, console())
 
 
 COMMANDS = (

@@ -11,13 +11,12 @@ from patchvae.errors import SuiteError
 @click.command()
 def params() -> None:
     """Compare our 15 parameter counts with the paper's; exit 1 if one differs."""
-    from rich.console import Console
-
     from patchvae.analysis.parameters import compare_counts
     from patchvae.report.terminal.parameters import show
+    from patchvae.report.terminal.style import console
 
     rows = compare_counts()
-    show(rows, Console())
+    show(rows, console())
     if any(ours != published for _, published, ours in rows):
         raise SuiteError("a network is not the paper's: see the rows marked 'differs'")
 
@@ -28,30 +27,28 @@ def params() -> None:
 @click.option("--dataset", help="one dataset of the study")
 def protocol(markdown: bool, study: str, dataset: str | None) -> None:
     """Print every protocol key: value, source, section and reading."""
-    from rich.console import Console
-
     from patchvae.report.protocol import render_markdown
     from patchvae.report.terminal.protocol import show
+    from patchvae.report.terminal.style import console
 
     if markdown:
         click.echo(render_markdown(), nl=False)
     else:
-        show(study, dataset, Console())
+        show(study, dataset, console())
 
 
 @click.command()
 @click.option("--markdown", is_flag=True, help="docs/readings.md")
 def readings(markdown: bool) -> None:
     """Print the readings: what the paper leaves open and how it is read here."""
-    from rich.console import Console
-
     from patchvae.report.readings import render_markdown
     from patchvae.report.terminal.readings import show
+    from patchvae.report.terminal.style import console
 
     if markdown:
         click.echo(render_markdown(), nl=False)
     else:
-        show(Console())
+        show(console())
 
 
 @click.command()
@@ -71,12 +68,11 @@ def readings(markdown: bool) -> None:
 )
 def power(study: str, sd: float | None, seeds: int | None, alpha: float) -> None:
     """Show which differences the seeds of STUDY can decide, claim by claim [paper]."""
-    from rich.console import Console
-
     from patchvae.analysis.study_power import study_power
     from patchvae.report.terminal.power import show
+    from patchvae.report.terminal.style import console
 
-    show(study_power(study, sd, seeds, alpha), Console())
+    show(study_power(study, sd, seeds, alpha), console())
 
 
 @click.command()
@@ -85,12 +81,11 @@ def explain(number: str) -> None:
     """Explain NUMBER: [<study>/]<table>/<row>/<column>, a results path, or a place as in
     table4:2:2.
     """
-    from rich.console import Console
-
     from patchvae.planning.explain import explain as explanation
     from patchvae.report.terminal.explanation import show
+    from patchvae.report.terminal.style import console
 
-    show(explanation(number), Console())
+    show(explanation(number), console())
 
 
 @click.command()
@@ -98,12 +93,11 @@ def explain(number: str) -> None:
 @click.option("--study", default="paper", show_default=True)
 def status(table: str | None, study: str) -> None:
     """Show how far a study or one TABLE of it is, and what an edit costs."""
-    from rich.console import Console
-
     from patchvae.planning.status import status as study_status
     from patchvae.report.terminal.status import show
+    from patchvae.report.terminal.style import console
 
-    show(study_status(study, table), Console())
+    show(study_status(study, table), console())
 
 
 @click.command()
@@ -123,16 +117,15 @@ def forecast(
     """
     import os
 
-    from rich.console import Console
-
     from patchvae.planning.forecast import forecast as left_of
     from patchvae.report.terminal.forecast import show, show_budget
+    from patchvae.report.terminal.style import console
 
     slots = gpus or (os.cpu_count() or 1 if gpu == "cpu" else 1)
     found = left_of(targets, gpu, slots, runs_per_gpu)
-    show(found, Console())
+    show(found, console())
     if budget is not None:
-        show_budget(found, budget, Console())
+        show_budget(found, budget, console())
 
 
 COMMANDS = (

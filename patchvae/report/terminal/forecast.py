@@ -4,13 +4,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Column, Table
 
 from patchvae.planning.budget import fit
 from patchvae.planning.estimates import COMPUTED
 from patchvae.planning.forecast import Forecast
 from patchvae.planning.jobs import KINDS, TRAINED, Job
-from patchvae.report.terminal.style import say
+from patchvae.report.terminal.style import Grid, say
 from patchvae.study.runs import ProbeConfig
 
 
@@ -116,8 +115,7 @@ def show_budget(result: Forecast, budget: float, console: Console) -> None:
     """Which cells fit, in the order in which to run them."""
     chosen = fit(result, budget)
     title = f"{len(chosen)} of {len(result.cells)} cells fit {budget:g} hours, cheapest first"
-    cell = Column("cell", overflow="fold")
-    grid = Table(cell, "adds, h", "spent, h", title=title)
+    grid = Grid("cell", "adds, h", "spent, h", title=title)
     for choice in chosen:
         grid.add_row(str(choice.cell.target), f"{choice.hours:.2f}", f"{choice.spent:.2f}")
     console.print(grid)
