@@ -3,6 +3,8 @@
 Each calls one function of the package and has no logic; heavy imports happen inside.
 """
 
+from pathlib import Path
+
 import click
 
 from patchvae.errors import SuiteError
@@ -102,27 +104,41 @@ def status(table: str | None, study: str) -> None:
 
 @click.command()
 @click.argument("targets", nargs=-1, required=True)
-@click.option("--gpu", default="cpu", show_default=True, help="device: cpu or h100")
-@click.option("--gpus", type=click.IntRange(1), help="how many [1; with cpu all cores]")
+@click.option("--gpu", help="h100, or one of --rates [the only one there; h100 with --gpus]")
+@click.option("--gpus", type=click.IntRange(1), help="how many GPUs [1]")
+@click.option("--cores", type=click.IntRange(1), help="how many, without a GPU [all]")
+@click.option(
+    "--rates",
+    type=click.Path(path_type=Path),
+    help="what your devices do: a file that benchmarks/throughput.py wrote",
+)
 @click.option(
     "--runs-per-gpu", type=click.IntRange(1), default=1, help="trainings at a time on a GPU"
 )
-@click.option("--budget", type=float, help="device hours: list the cells that fit")
+@click.option(
+    "--budget",
+    type=click.FloatRange(0, min_open=True),
+    help="device hours: list the cells that fit",
+)
 def forecast(
-    targets: tuple[str, ...], gpu: str, gpus: int | None, runs_per_gpu: int, budget: float | None
+    targets: tuple[str, ...],
+    gpu: str | None,
+    gpus: int | None,
+    cores: int | None,
+    rates: Path | None,
+    runs_per_gpu: int,
+    budget: float | None,
 ) -> None:
     """Forecast what is left of TARGETS (studies, tables, cells, runs).
 
     Jobs, hours, wall time, disk.
     """
-    import os
-
     from patchvae.planning.forecast import forecast as left_of
+    from patchvae.planning.throughput import choose
     from patchvae.report.terminal.forecast import show, show_budget
     from patchvae.report.terminal.style import console
 
-    slots = gpus or (os.cpu_count() or 1 if gpu == "cpu" else 1)
-    found = left_of(targets, gpu, slots, runs_per_gpu)
+    found = left_of(targets, *choose(gpu, gpus, cores, rates), runs_per_gpu)
     show(found, console())
     if budget is not None:
         show_budget(found, budget, console())
