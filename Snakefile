@@ -39,3 +39,8 @@ rule fashion_quick:
 rule pdf:
     input:
         clear(document_of)(config.get("study", paths.MAIN_STUDY)),
+
+
+if workflow.modifier.is_main_snakefile():
+    plain = [rule.name for rule in workflow.rules if not rule.has_wildcards()]
+    in_one_line(refuse_unknown)(sys.argv[1:], plain)

@@ -291,8 +291,7 @@ def study_names(folder: Path = paths.CONFIG) -> list[str]:
 @cache
 def load_study(name: str, folder: Path = paths.CONFIG) -> Study:
     """Read and validate a study; ConfigError for an unknown name, key, type or dataset."""
-    if name not in study_names(folder):
-        raise ConfigError(f"unknown study '{name}': choose one of {', '.join(study_names(folder))}")
+    lookup("study", dict.fromkeys(study_names(folder)), name)
     path = paths.study(name, folder)
     defaults, raw = protocol(folder), read_yaml(path)
     validate(raw, "study", path, folder)

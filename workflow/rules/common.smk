@@ -10,6 +10,7 @@ from snakemake.exceptions import WorkflowError
 
 from patchvae.errors import SuiteError
 from patchvae.figures.products import document_of, page_inputs, products_of, tables_of
+from patchvae.figures.targets import refuse_unknown
 from patchvae.planning.jobs import parse_training
 from patchvae.planning.work import gpus
 from patchvae.runtime.forward import forward_sigterm
@@ -70,6 +71,19 @@ onerror:
 
 # Datasets of image files, decoded by every core that the job may run on.
 DECODED = ("indoor67", "places205", "imagenet")
+
+
+def in_one_line(function):
+    """Our errors end Snakemake, which would add a dozen lines to them."""
+
+    @wraps(function)
+    def wrapped(*args, **kwargs):
+        try:
+            return function(*args, **kwargs)
+        except SuiteError as error:
+            sys.exit(f"patchvae: error: {error}")
+
+    return wrapped
 
 
 def clear(function):
