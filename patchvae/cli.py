@@ -14,6 +14,7 @@ from patchvae.errors import ConfigError, SuiteError
 from patchvae.figures import commands as figures
 from patchvae.report import commands as report
 from patchvae.report.terminal import commands as terminal
+from patchvae.runtime.launch import refuse_stray_ranks
 from patchvae.training import commands as training
 
 EPILOG = __doc__.split("\n\n")[1] if __doc__ else ""
@@ -27,6 +28,7 @@ def cli() -> None:
     Snakemake calls these commands; each can also be called by hand. Run from the folder that holds
     config/.
     """
+    refuse_stray_ranks()
 
 
 for room in (training, figures, report, terminal):

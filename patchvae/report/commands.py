@@ -7,9 +7,11 @@ from pathlib import Path
 
 import click
 
+from patchvae.runtime.arguments import complete_cell, complete_study, complete_table
+
 
 @click.command()
-@click.argument("cells", nargs=-1, required=True)
+@click.argument("cells", nargs=-1, required=True, shell_complete=complete_cell)
 def cell(cells: tuple[str, ...]) -> None:
     """Gather the seeds of CELLS: [<study>/]<table>/<row>/<column>, or results paths."""
     from patchvae.analysis.cells import write_cell
@@ -21,7 +23,7 @@ def cell(cells: tuple[str, ...]) -> None:
 
 
 @click.command()
-@click.argument("target")
+@click.argument("target", shell_complete=complete_table)
 @click.option("--partial", is_flag=True, help="draw it although cells are missing, marked as such")
 def table(target: str, partial: bool) -> None:
     """Write TARGET, e.g. tables/demo/table1.tex or demo/table1, as .tex, .csv and .md."""
@@ -33,7 +35,7 @@ def table(target: str, partial: bool) -> None:
 
 
 @click.command()
-@click.argument("study")
+@click.argument("study", shell_complete=complete_study)
 def document(study: str) -> None:
     """Build one PDF of all tables of STUDY with pdflatex."""
     from patchvae.report.document import write_document
@@ -42,23 +44,30 @@ def document(study: str) -> None:
 
 
 @click.command()
-@click.argument("study")
+@click.argument("study", shell_complete=complete_study)
 @click.option("--claims", type=click.Path(path_type=Path), help="a file of other claims")
 def compare(study: str, claims: Path | None) -> None:
-    """Set STUDY's cells beside the paper's numbers: results/STUDY/comparison.{csv,md,html}."""
-    from patchvae.analysis.compare import compare_study
+    """Set STUDY's cells beside the paper's numbers: results/STUDY/comparison.{csv,md,html}.
+
+    Of a study without results here its published ones are shown, and no file is written.
+    """
+    from patchvae.analysis.compare import compare_study, root_of
     from patchvae.report.compare_views import write
     from patchvae.report.terminal.comparison import show
     from patchvae.report.terminal.style import console
 
-    found = compare_study(study, claims)
+    root = root_of(study)
+    found = compare_study(study, claims, root)
     show(found, console())
+    if root != Path():
+        click.echo(f"No results of study {study} here: these are its published ones ({root}/).")
+        return
     for path in write(found):
         click.echo(path)
 
 
 @click.command()
-@click.argument("study")
+@click.argument("study", shell_complete=complete_study)
 def publish(study: str) -> None:
     """Copy the numbers of a finished STUDY to published/ and fill docs/results-STUDY.md."""
     from patchvae.report.publish import publish as publish_study

@@ -18,7 +18,7 @@ from patchvae.study.config import Study, load_study
 from patchvae.study.registry import DATASETS, MODELS
 from patchvae.study.tables import load_table
 
-PUBLISHED = Path("published")
+PUBLISHED = paths.PUBLISHED
 RESTATED = Path(__file__).parents[1] / "paper" / "restated.yaml"
 JOBS, TERMS = "jobs.csv", "terms.csv"
 BLOCK = re.compile(

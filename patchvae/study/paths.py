@@ -9,6 +9,7 @@ from pathlib import Path
 CONFIG = Path("config")
 RESULTS = Path("results")
 LOGS = Path("logs")
+PUBLISHED = Path("published")  # results of finished studies, in the layout of here
 SCHEMAS = Path(__file__).resolve().parents[2] / "workflow" / "schemas"
 
 MAIN_STUDY = "paper"

@@ -77,9 +77,9 @@ def test_brackets_and_colons_are_words():
 
 def test_a_sign_that_the_terminal_lacks_is_a_question_mark(project):
     write_study("mini", MINI.replace("title: a test", "title: β-VAE, twice"))
-    done = piped("status", "--study", "mini", PYTHONIOENCODING="ascii")
+    done = piped("status", "mini", PYTHONIOENCODING="ascii")
     assert done.returncode == 0, done.stderr
     assert b"Study mini: ?-VAE, twice" in done.stdout
-    wrong = piped("status", "--study", "β", PYTHONIOENCODING="ascii")
+    wrong = piped("status", "β", PYTHONIOENCODING="ascii")
     assert wrong.returncode == 2
-    assert b"unknown study '?'" in wrong.stderr
+    assert b"'?' is no study or table" in wrong.stderr

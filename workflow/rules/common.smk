@@ -13,6 +13,7 @@ from patchvae.figures.products import document_of, page_inputs, products_of, tab
 from patchvae.figures.targets import refuse_unknown
 from patchvae.planning.jobs import parse_training
 from patchvae.planning.work import gpus
+from patchvae.runtime.cluster import check_slurm
 from patchvae.runtime.forward import forward_sigterm
 from patchvae.study import paths, sources
 from patchvae.study.registry import PROBES
@@ -31,6 +32,19 @@ envvars:
 
 if "SLURM_JOB_ID" in os.environ:
     forward_sigterm()
+
+
+def in_one_line(function):
+    """Our errors end Snakemake, which would add a dozen lines to them."""
+
+    @wraps(function)
+    def wrapped(*args, **kwargs):
+        try:
+            return function(*args, **kwargs)
+        except SuiteError as error:
+            sys.exit(f"patchvae: error: {error}")
+
+    return wrapped
 
 
 def check_folders():
@@ -52,6 +66,7 @@ def check_folders():
 onstart:
     if workflow.executor_plugin.name == "slurm":
         check_folders()
+        in_one_line(check_slurm)()
 
 
 def drop_timers():
@@ -71,19 +86,6 @@ onerror:
 
 # Datasets of image files, decoded by every core that the job may run on.
 DECODED = ("indoor67", "places205", "imagenet")
-
-
-def in_one_line(function):
-    """Our errors end Snakemake, which would add a dozen lines to them."""
-
-    @wraps(function)
-    def wrapped(*args, **kwargs):
-        try:
-            return function(*args, **kwargs)
-        except SuiteError as error:
-            sys.exit(f"patchvae: error: {error}")
-
-    return wrapped
 
 
 def clear(function):

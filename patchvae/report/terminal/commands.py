@@ -8,6 +8,13 @@ from pathlib import Path
 import click
 
 from patchvae.errors import SuiteError
+from patchvae.runtime.arguments import (
+    Real,
+    complete_cell,
+    complete_study,
+    complete_table,
+    complete_target,
+)
 
 
 @click.command()
@@ -25,7 +32,7 @@ def params() -> None:
 
 @click.command()
 @click.option("--markdown", is_flag=True, help="docs/protocol.md")
-@click.option("--study", default="paper", show_default=True)
+@click.option("--study", default="paper", show_default=True, shell_complete=complete_study)
 @click.option("--dataset", help="one dataset of the study")
 def protocol(markdown: bool, study: str, dataset: str | None) -> None:
     """Print every protocol key: value, source, section and reading."""
@@ -54,16 +61,16 @@ def readings(markdown: bool) -> None:
 
 
 @click.command()
-@click.argument("study", default="paper")
+@click.argument("study", default="paper", shell_complete=complete_study)
 @click.option(
     "--sd",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Real(min=0, min_open=True),
     help="standard deviation over seeds of a paired difference, in points [the study's cells]",
 )
 @click.option("--seeds", type=click.IntRange(2), help="how many [the study's]")
 @click.option(
     "--alpha",
-    type=click.FloatRange(0, 0.5, min_open=True),
+    type=Real(0, 0.5, min_open=True),
     default=0.05,
     show_default=True,
     help="two-sided level",
@@ -78,7 +85,7 @@ def power(study: str, sd: float | None, seeds: int | None, alpha: float) -> None
 
 
 @click.command()
-@click.argument("number")
+@click.argument("number", shell_complete=complete_cell)
 def explain(number: str) -> None:
     """Explain NUMBER: [<study>/]<table>/<row>/<column>, a results path, or a place as in
     table4:2:2.
@@ -91,19 +98,26 @@ def explain(number: str) -> None:
 
 
 @click.command()
-@click.argument("table", required=False)
-@click.option("--study", default="paper", show_default=True)
-def status(table: str | None, study: str) -> None:
-    """Show how far a study or one TABLE of it is, and what an edit costs."""
-    from patchvae.planning.status import status as study_status
+@click.argument("target", default="paper", shell_complete=complete_table)
+@click.option("--watch", is_flag=True, help="go on until everything is done, a line a minute")
+@click.option(
+    "--every", type=Real(0.1), default=60.0, show_default=True, help="seconds between two looks"
+)
+def status(target: str, watch: bool, every: float) -> None:
+    """Show how far TARGET is, a study or [<study>/]<table>, and what an edit costs [paper]."""
+    from patchvae.planning.status import status_of
     from patchvae.report.terminal.status import show
     from patchvae.report.terminal.style import console
+    from patchvae.report.terminal.watch import follow
 
-    show(study_status(study, table), console())
+    if watch:
+        follow(target, every, console())
+    else:
+        show(status_of(target), console())
 
 
 @click.command()
-@click.argument("targets", nargs=-1, required=True)
+@click.argument("targets", nargs=-1, required=True, shell_complete=complete_target)
 @click.option("--gpu", help="h100, or one of --rates [the only one there; h100 with --gpus]")
 @click.option("--gpus", type=click.IntRange(1), help="how many GPUs [1]")
 @click.option("--cores", type=click.IntRange(1), help="how many, without a GPU [all]")
@@ -117,7 +131,7 @@ def status(table: str | None, study: str) -> None:
 )
 @click.option(
     "--budget",
-    type=click.FloatRange(0, min_open=True),
+    type=Real(0, min_open=True),
     help="device hours: list the cells that fit",
 )
 def forecast(
