@@ -1,9 +1,11 @@
 """Claim: patchvae/planning/throughput.yaml holds what one device does, in images a second.
 
-Running this prints the tables of one device again, in the form of that file:
+Running this prints those of one device, for that file or for `patchvae forecast --rates`:
 
-    python benchmarks/throughput.py --device cpu --sizes 32 64    one thread, five minutes
-    python benchmarks/throughput.py --device cuda --sizes 32 64 224
+    python benchmarks/throughput.py --device cpu --sizes 32 64 > rates.yaml
+    python benchmarks/throughput.py --device cuda --sizes 32 64 224 > rates.yaml
+
+The first takes five minutes of one thread.
 
 Each rate is the slowest, the median and the fastest of `--repeat` timings of `--steps` steps with
 the paper's networks, after three steps of warming up. On a CPU the process's own CPU time counts,
@@ -12,11 +14,12 @@ so that other work on the machine matters little; on a GPU the wall time does.
     python benchmarks/throughput.py --device cuda --sizes 32 --batch 128 --steps 50 --packing 1 2 4
 
 prints instead what so many PatchVAE pretrainings at a time on that one device get done together, by
-wall time, as a multiple of what one does alone: the line `packing` of that file.
+wall time, as a multiple of what one does alone: the line `packing` of a device.
 """
 
 import argparse
 import multiprocessing
+import re
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -34,6 +37,8 @@ from patchvae.models.classifier import Classifier
 from patchvae.models.trunk import Trunk
 from patchvae.numerics.memory import keep_freed_memory
 from patchvae.numerics.optim import SGD, Adam
+from patchvae.planning.throughput import CPU, GPU
+from patchvae.planning.throughput import device as ours
 from patchvae.runtime.machine import provenance
 from patchvae.study.registry import ARCHITECTURES, DATASETS, MODELS, PROBES
 from patchvae.training.phases import update
@@ -121,7 +126,7 @@ def probing(size: int, probe: str, images: Images) -> Iterator[tuple[str, Step]]
 
 
 def measure(options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
-    """The tables of throughput.yaml: part -> size -> model or probe -> rates, and `weights`."""
+    """The tables of a device: part -> size -> model or probe -> rates, and `weights`."""
     clock, timing = Clock(device), (options.batch, options.steps, options.repeat)
     parts = ("pretrain", "prefix", "train", "evaluate", "weights")
     found: dict[str, Any] = {part: {size: {} for size in options.sizes} for part in parts}
@@ -177,6 +182,30 @@ def packing(options: argparse.Namespace) -> dict[str, dict[int, float]]:
     return {"packing": {runs: round(gain, 2) for runs, gain in gains.items()}}
 
 
+def entry(options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
+    """The device as `patchvae forecast --rates` reads it; what no image takes is as in our file."""
+    name = torch.cuda.get_device_name() if device.type == "cuda" else CPU
+    known, found = ours(CPU if device.type == "cpu" else GPU), measure(options, device)
+    weights = found.pop("weights")
+    facts = {
+        "match": name.lower(),
+        "hardware": f"{hardware(device)}, torch {torch.__version__}, batches of {options.batch}",
+        "measured": True,
+        "n": options.repeat,
+        "date": str(datetime.now(UTC).date()),
+        "start": known.start,
+        "inside": known.inside,
+    }
+    slug = re.sub("[^a-z0-9]+", "-", name.lower())
+    return {"devices": {slug: facts | found}, "weights": weights}
+
+
+def hardware(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name()
+    return f"one thread of an {provenance('')['host']['cpu']}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--device", default="cpu")
@@ -189,10 +218,7 @@ def main() -> None:
     torch.set_num_threads(1)
     keep_freed_memory()
     device = torch.device(options.device)
-    name = torch.cuda.get_device_name() if device.type == "cuda" else provenance("")["host"]["cpu"]
-    print(f"# {name}, torch {torch.__version__}, batches of {options.batch}, n = {options.repeat},")
-    print(f"# {datetime.now(UTC).date()}")
-    found = packing(options) if options.packing else measure(options, device)
+    found = packing(options) if options.packing else entry(options, device)
     print(yaml.safe_dump(found, default_flow_style=None, sort_keys=False), end="")
 
 

@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 a check failed, 2 configuration, 3 data, 4 diverged, 5 loc
 6 checkpoint unusable, 7 resources, 75 stopped on request with state saved.
 """
 
+import io
 import sys
 
 import click
@@ -13,6 +14,7 @@ from patchvae.errors import ConfigError, SuiteError
 from patchvae.figures import commands as figures
 from patchvae.report import commands as report
 from patchvae.report.terminal import commands as terminal
+from patchvae.runtime.launch import refuse_stray_ranks
 from patchvae.study import commands as study
 from patchvae.training import commands as training
 from patchvae.verify import commands as verify
@@ -28,6 +30,7 @@ def cli() -> None:
     Snakemake calls these commands; each can also be called by hand. Studies are those in config/
     of the current folder and those that come with the suite; `patchvae init` begins such a folder.
     """
+    refuse_stray_ranks()
 
 
 for room in (study, training, figures, report, terminal, verify):
@@ -37,6 +40,9 @@ for room in (study, training, figures, report, terminal, verify):
 
 def main() -> None:
     """Entry point: an expected failure is one line on standard error and its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal has no sign for becomes `?`
+            stream.reconfigure(errors="replace")
     try:
         cli(standalone_mode=False)
     except SuiteError as error:

@@ -21,6 +21,7 @@ from patchvae.paper.claims import Part, load_claims
 from patchvae.paper.published import paper_value
 from patchvae.paper.readings import readings_of
 from patchvae.runtime.results import read_result
+from patchvae.study import paths
 from patchvae.study.address import CellKey
 from patchvae.study.config import Study, load_study
 from patchvae.study.tables import study_cells
@@ -130,6 +131,14 @@ def compare_study(study: str, claims: Path | None = None, root: Path = Path()) -
         claims=load_claims(claims) if claims else None,
         readings={cell.address: readings_of(cell.probes()[0], origin="ours") for cell in cells},
     )
+
+
+def root_of(study: str) -> Path:
+    """Where a study's results lie: here, or in `published/` where only that has any."""
+    here = paths.RESULTS / study
+    own = any((here / name).exists() for name in ("cells", "runs", "failed"))
+    published = (paths.PUBLISHED / here).exists()
+    return paths.PUBLISHED if published and not own else Path()
 
 
 def _read(study: Study, key: CellKey, path: Path) -> dict[str, Any] | None:

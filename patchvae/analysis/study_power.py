@@ -14,10 +14,11 @@ from patchvae.analysis.power import (
 )
 from patchvae.errors import ConfigError
 from patchvae.paper.claims import Part, load_claims
+from patchvae.study import paths
 from patchvae.study.config import load_study
 
 # whose seeds stand in for a study that has none yet
-PUBLISHED = ("fashion", Path("published"))
+PUBLISHED = ("fashion", paths.PUBLISHED)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from patchvae.figures import inputs
 from patchvae.report.page import Illustration
 from patchvae.study import paths
 from patchvae.study.config import load_study, study_names
-from patchvae.study.registry import lookup
+from patchvae.study.registry import instead, lookup
 from patchvae.study.runs import Run
 from patchvae.study.tables import Cell
 
@@ -135,7 +135,7 @@ class Target:
             load_study(study).check_dataset(rest[1])
             return cls(study, figure, dataset=rest[1])
         raise ConfigError(
-            f"'{text}' is no figure: study '{study}' has {', '.join(figure_names(study))},"
+            f"'{text}' is no figure of study '{study}': {instead(rest[-1], figure_names(study))},"
             " runs/<dataset>/<model>/<variant>/seed<k>/{figure2,traversal}"
             " and datasets/<dataset>/figure3"
         )

@@ -8,13 +8,14 @@ from typing import Any
 
 import click
 
+from patchvae.runtime.arguments import Threads, complete_study
 from patchvae.runtime.machine import Options
 
 
 @click.command()
 @click.argument("targets", nargs=-1, required=True)
 @click.option("--device", default="auto", help="auto, cpu or cuda")
-@click.option("--threads", default=1, help="CPU threads")
+@click.option("--threads", type=Threads(), default=1, help="CPU threads")
 @click.option("--data", type=click.Path(path_type=Path), help="data root [$PATCHVAE_DATA]")
 def figure(targets: tuple[str, ...], **options: Any) -> None:
     """Draw TARGETS, e.g. figures/demo/figure2.pdf or demo/figure2, as .pdf and .png."""
@@ -28,7 +29,7 @@ def figure(targets: tuple[str, ...], **options: Any) -> None:
 
 
 @click.command()
-@click.argument("study")
+@click.argument("study", shell_complete=complete_study)
 def report(study: str) -> None:
     """Write results/STUDY/report.html: every number and picture on one page."""
     from patchvae.figures.catalogue import illustrations

@@ -13,7 +13,7 @@ from patchvae.planning.estimates import Estimate, Recorded, disk_bytes, estimate
 from patchvae.planning.jobs import CELL, TRAINED, Job, jobs_for, with_needs
 from patchvae.planning.makespan import makespan
 from patchvae.planning.states import DONE, RUNNING, States
-from patchvae.planning.throughput import Device, device, overhead
+from patchvae.planning.throughput import CPU, Device, overhead
 
 
 @dataclass(frozen=True)
@@ -89,18 +89,16 @@ class Forecast:
     @property
     def _slotted(self) -> tuple[str, ...] | None:
         """On a cluster only trainings wait for a device; on one machine every job takes a core."""
-        return None if self.device.name == "cpu" else TRAINED
+        return None if self.device.name == CPU else TRAINED
 
 
-def forecast(
-    targets: Sequence[str], device_name: str, slots: int, runs_per_gpu: int = 1
-) -> Forecast:
+def forecast(targets: Sequence[str], chosen: Device, slots: int, runs_per_gpu: int = 1) -> Forecast:
     """Forecast what is left of targets on `slots` devices, each shared by `runs_per_gpu` trainings.
 
-    ConfigError for an unknown target or device, and for cores that are to be shared.
+    ConfigError for an unknown target, and for cores that are to be shared.
     """
-    chosen, states = device(device_name), States()
-    if chosen.name == "cpu" and runs_per_gpu > 1:
+    states = States()
+    if chosen.name == CPU and runs_per_gpu > 1:
         raise ConfigError(
             "trainings share GPUs, not cores: name a GPU (--gpu), or leave --runs-per-gpu out"
         )

@@ -8,15 +8,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from patchvae.errors import CheckpointError
+from patchvae.errors import CheckpointError, ConfigError
 from patchvae.planning.jobs import PRETRAIN, PROBE, Job, cell_job, with_needs
 from patchvae.planning.states import DONE, WORDS, State, States, cell_state
 from patchvae.runtime.results import read_result
 from patchvae.runtime.watch import warnings_of
 from patchvae.study import paths
-from patchvae.study.config import Study, load_study
+from patchvae.study.config import Study, load_study, study_names
+from patchvae.study.registry import instead
 from patchvae.study.runs import PretrainConfig, Run
-from patchvae.study.tables import study_cells
+from patchvae.study.tables import parse_target, study_cells, table_names
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,19 @@ def _outside(jobs: Iterable[Job]) -> Iterable[str]:
     for job in jobs:
         if isinstance(job.config, PretrainConfig):
             yield from (f"{job.name}: {line}" for line in warnings_of(job.config))
+
+
+def status_of(target: str) -> Status:
+    """The status of a study, of `<study>/<table>`, or of a table of the paper's study."""
+    if target in study_names():
+        return status(target)
+    try:
+        return status(*parse_target(target))
+    except ConfigError as error:
+        if "/" in target:
+            raise
+        known = instead(target, [*study_names(), *table_names(paths.MAIN_STUDY)])
+        raise ConfigError(f"'{target}' is no study or table: {known}") from error
 
 
 def _unused(study: str, jobs: Iterable[Job]) -> Iterable[tuple[str, float]]:

@@ -3,14 +3,17 @@
 Images a second, the seconds around a job's work, bytes that it leaves.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
+from patchvae.errors import ConfigError
 from patchvae.planning.work import pretrain_images, probe_images
-from patchvae.study.config import read_yaml
+from patchvae.study.config import read_yaml, validate
 from patchvae.study.registry import lookup
 from patchvae.study.runs import NeighbourSettings, PretrainConfig, ProbeConfig
 
@@ -22,6 +25,8 @@ SLOW, TYPICAL, FAST = range(3)
 # channels and stride of what a frozen stage hands on (the trunk's layers are the same in both
 # sizes)
 OUTPUTS = {"conv1": (64, 4), "conv3": (64, 4), "conv5": (128, 8)}
+
+CPU, GPU = "cpu", "h100"  # the devices of throughput.yaml
 
 Rates = Mapping[int, Mapping[str, tuple[float, float, float]]]
 Seconds = tuple[float, float, float]
@@ -44,11 +49,11 @@ class Device:
     date: str
     start: float  # seconds of a training's process before its own clock starts
     inside: float  # seconds by its clock that no image takes
-    past: Sequence[Mapping[str, Any]]  # earlier forecasts: what, forecast, measured (seconds), date
     pretrain: Rates
     prefix: Rates
     train: Rates
     evaluate: Rates
+    past: Sequence[Mapping[str, Any]] = ()  # forecasts: what, forecast, measured (seconds), date
     packing: Mapping[int, float] = field(
         default_factory=dict
     )  # runs at once -> their total rate, one = 1
@@ -118,10 +123,38 @@ def _document() -> dict[str, Any]:
     return dict(read_yaml(files("patchvae.planning").joinpath("throughput.yaml")))
 
 
-def device(name: str) -> Device:
-    """A device by its name; ConfigError lists those that are known."""
-    raw = lookup("device", _document()["devices"], name)
+def device(name: str, rates: Path | None = None) -> Device:
+    """A device by its name, of a file of rates or of ours; ConfigError lists those known."""
+    raw = lookup("device", {**_document()["devices"], **_own(rates)}, name)
     return Device(name=name, **raw)
+
+
+def choose(
+    name: str | None, gpus: int | None, cores: int | None, rates: Path | None
+) -> tuple[Device, int]:
+    """A device and how many of it there are.
+
+    It is the one of this name, else the only one of a file of rates, else our GPU where GPUs are
+    counted, else this machine's cores. ConfigError for GPUs counted as cores or the reverse.
+    """
+    own = _own(rates)
+    if name is None and len(own) > 1:
+        raise ConfigError(f"{rates} has several devices: choose by --gpu one of {', '.join(own)}")
+    chosen = device(name or next(iter(own), GPU if gpus else CPU), rates)
+    if chosen.name == CPU and gpus:
+        raise ConfigError("'cpu' is no GPU: count its cores by --cores, or name a GPU by --gpu")
+    if chosen.name != CPU and cores:
+        raise ConfigError(f"'{chosen.name}' is a GPU: give --gpus instead of --cores")
+    return chosen, (cores or os.cpu_count() or 1) if chosen.name == CPU else (gpus or 1)
+
+
+def _own(rates: Path | None) -> Mapping[str, Any]:
+    """The devices of a file of rates, as benchmarks/throughput.py writes it."""
+    if rates is None:
+        return {}
+    document = read_yaml(rates)
+    validate(document, "rates", rates)
+    return dict(document["devices"])
 
 
 def overhead(name: str) -> float:

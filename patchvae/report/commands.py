@@ -4,13 +4,14 @@ Each calls one function of the package and has no logic; heavy imports happen in
 """
 
 from pathlib import Path
-from typing import Any
 
 import click
 
+from patchvae.runtime.arguments import complete_cell, complete_study, complete_table
+
 
 @click.command()
-@click.argument("cells", nargs=-1, required=True)
+@click.argument("cells", nargs=-1, required=True, shell_complete=complete_cell)
 def cell(cells: tuple[str, ...]) -> None:
     """Gather the seeds of CELLS: [<study>/]<table>/<row>/<column>, or results paths."""
     from patchvae.analysis.cells import write_cell
@@ -22,7 +23,7 @@ def cell(cells: tuple[str, ...]) -> None:
 
 
 @click.command()
-@click.argument("target")
+@click.argument("target", shell_complete=complete_table)
 @click.option("--partial", is_flag=True, help="draw it although cells are missing, marked as such")
 def table(target: str, partial: bool) -> None:
     """Write TARGET, e.g. tables/demo/table1.tex or demo/table1, as .tex, .csv and .md."""
@@ -34,7 +35,7 @@ def table(target: str, partial: bool) -> None:
 
 
 @click.command()
-@click.argument("study")
+@click.argument("study", shell_complete=complete_study)
 def document(study: str) -> None:
     """Build one PDF of all tables of STUDY with pdflatex."""
     from patchvae.report.document import write_document
@@ -43,8 +44,8 @@ def document(study: str) -> None:
 
 
 @click.command()
-@click.argument("study")
-@click.argument("other", required=False)
+@click.argument("study", shell_complete=complete_study)
+@click.argument("other", required=False, shell_complete=complete_study)
 @click.option("--claims", type=click.Path(path_type=Path), help="a file of other claims")
 @click.option(
     "--results", type=click.Path(path_type=Path), help="results folder of OTHER [results]"
@@ -52,38 +53,43 @@ def document(study: str) -> None:
 def compare(study: str, other: str | None, claims: Path | None, results: Path | None) -> None:
     """Set STUDY's cells beside the paper's numbers: results/STUDY/comparison.{csv,md,html}.
 
-    With OTHER, a study too, set the cells that both have beside each other.
+    With OTHER, a study too, set the cells that both have beside each other. Of a study without
+    results here its published ones are shown, and no file is written.
     """
-    from rich.console import Console
-
     if (other and claims) or (results and not other):
         raise click.UsageError("--claims is for one study, --results for the second of two")
     if other:
-        _compare_two(study, other, results, Console())
+        _compare_two(study, other, results)
         return
 
-    from patchvae.analysis.compare import compare_study
+    from patchvae.analysis.compare import compare_study, root_of
     from patchvae.report.compare_views import write
     from patchvae.report.terminal.comparison import show
+    from patchvae.report.terminal.style import console
 
-    found = compare_study(study, claims)
-    show(found, Console())
+    root = root_of(study)
+    found = compare_study(study, claims, root)
+    show(found, console())
+    if root != Path():
+        click.echo(f"No results of study {study} here: these are its published ones ({root}/).")
+        return
     for path in write(found):
         click.echo(path)
 
 
-def _compare_two(first: str, second: str, results: Path | None, console: Any) -> None:
+def _compare_two(first: str, second: str, results: Path | None) -> None:
     from patchvae.analysis.between import between
     from patchvae.report.published import folder_of
     from patchvae.report.terminal.between import show
+    from patchvae.report.terminal.style import console
 
     folders = folder_of(first), results / second if results else folder_of(second)
     names = (first, second) if first != second else (str(folders[0]), str(folders[1]))
-    show(between(*folders), names, console)
+    show(between(*folders), names, console())
 
 
 @click.command()
-@click.argument("study")
+@click.argument("study", shell_complete=complete_study)
 def publish(study: str) -> None:
     """Copy the numbers of a finished STUDY to published/ and fill docs/results-STUDY.md."""
     from patchvae.report.publish import publish as publish_study
@@ -105,18 +111,17 @@ def differences() -> None:
 @click.option("--claims", type=click.Path(path_type=Path), help="a file of other claims")
 def audit(markdown: bool, claims: Path | None) -> None:
     """Check the paper against itself and our modules: counts, claims, noise floor; no training."""
-    from rich.console import Console
-
     from patchvae.analysis.audit import audit as judge
     from patchvae.paper.claims import load_claims
     from patchvae.report.audit import render_markdown
     from patchvae.report.terminal.audit import show
+    from patchvae.report.terminal.style import console
 
     found = judge(load_claims(claims) if claims else None)
     if markdown:
         click.echo(render_markdown(found), nl=False)
     else:
-        show(found, Console())
+        show(found, console())
 
 
 COMMANDS = (

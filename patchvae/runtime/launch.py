@@ -22,6 +22,18 @@ def ranks() -> int:
     return int(os.environ.get("WORLD_SIZE", 1))
 
 
+def refuse_stray_ranks() -> None:
+    """ConfigError where RANK or WORLD_SIZE was left by another program than torchrun."""
+    plain = {"RANK": "0", "WORLD_SIZE": "1"}
+    left = [name for name, value in plain.items() if os.environ.get(name, value) != value]
+    if left and "TORCHELASTIC_RUN_ID" not in os.environ:
+        found = " ".join(f"{name}={os.environ[name]}" for name in left)
+        raise ConfigError(
+            f"{found} is left in the environment, and no torchrun started this: unset"
+            f" {' '.join(left)} (--gpus starts the processes of a training)"
+        )
+
+
 def runs_per_gpu() -> int:
     """How many trainings share a GPU, as PATCHVAE_RUNS_PER_GPU says.
 

@@ -14,7 +14,7 @@ import yaml
 
 from patchvae.errors import ConfigError
 from patchvae.study import paths
-from patchvae.study.registry import DATASETS, lookup
+from patchvae.study.registry import DATASETS, instead, lookup
 from patchvae.study.settings import keys_read
 
 Scalar = int | float | str | bool
@@ -293,8 +293,9 @@ def study_names() -> list[str]:
 def load_study(name: str) -> Study:
     """Read and validate a study; ConfigError for an unknown name, key, type or dataset."""
     if name not in study_names():
-        known = ", ".join(study_names())
-        raise ConfigError(f"unknown study '{name}': choose one of {known} ({paths.looked_in()})")
+        raise ConfigError(
+            f"unknown study '{name}': {instead(name, study_names())} ({paths.looked_in()})"
+        )
     path = paths.config(f"{name}.yaml")
     defaults, raw = protocol(), read_yaml(path)
     validate(raw, "study", path)

@@ -4,7 +4,7 @@ A new dataset is one file in `patchvae/data/` and one line here; a new architect
 `patchvae/models/` and one line here; a new row is one `Model` line.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -213,7 +213,17 @@ PROBES = {p.name: p for p in _PROBES}
 
 
 def lookup(kind: str, table: Mapping[str, T], name: str) -> T:
-    """The entry called `name`, or a ConfigError that lists what exists."""
+    """The entry called `name`, or a ConfigError that names what is near and lists what exists."""
     if name not in table:
-        raise ConfigError(f"unknown {kind} '{name}': choose one of {', '.join(table) or '(none)'}")
+        raise ConfigError(f"unknown {kind} '{name}': {instead(name, table)}")
     return table[name]
+
+
+def instead(name: str, known: Iterable[str]) -> str:
+    """What to write instead of a name that is not known: those near it, and all."""
+    from difflib import get_close_matches
+
+    names = list(known)
+    near = " or ".join(get_close_matches(name, names))
+    meant = f"did you mean {near}? " if near else ""
+    return f"{meant}choose one of {', '.join(names) or '(none)'}"

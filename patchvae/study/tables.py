@@ -11,7 +11,7 @@ from patchvae.study import paths
 from patchvae.study.address import CellKey
 from patchvae.study.config import Scalar, Study, about, load_study, read_yaml, validate
 from patchvae.study.digests import digest_of
-from patchvae.study.registry import MODELS, PROBES, Probe, lookup
+from patchvae.study.registry import MODELS, PROBES, Probe, instead, lookup
 from patchvae.study.runs import ProbeConfig, Run, number, resolve_probe, variant_of
 
 BEYOND = "†"  # marks what the paper does not have
@@ -291,9 +291,7 @@ def parse_target(text: str) -> tuple[str, str]:
     """
     words = text.removeprefix("tables/").rsplit(".", 1)[0].split("/")
     study, name = (paths.MAIN_STUDY, words[0]) if len(words) == 1 else (words[0], words[-1])
-    if len(words) > 2 or name not in table_names(study):
-        raise ConfigError(
-            f"'{text}' is no table of study '{study}': choose one of "
-            f"{', '.join(table_names(study))}"
-        )
+    known = table_names(study)
+    if len(words) > 2 or name not in known:
+        raise ConfigError(f"'{text}' is no table of study '{study}': {instead(name, known)}")
     return study, name

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from patchvae.errors import ConfigError
+from patchvae.runtime.arguments import Real, Threads
 from patchvae.runtime.machine import Options
 from patchvae.runtime.stop import stop_on_signal
 from patchvae.study import paths
@@ -30,9 +31,14 @@ def job(command: Callable[..., Any]) -> Callable[..., Any]:
             "--gpus", type=click.IntRange(1), help="processes, one a GPU [the study's gpus_per_run]"
         ),
         click.option(
-            "--threads", default=1, help="CPU threads of all processes; sums depend on them"
+            "--threads",
+            type=Threads(),
+            default=1,
+            help="CPU threads of all processes; sums depend on them",
         ),
-        click.option("--save-every", default=300.0, help="seconds between saved states"),
+        click.option(
+            "--save-every", default=300.0, type=Real(0), help="seconds between saved states"
+        ),
         click.option(
             "--deterministic/--no-deterministic",
             envvar="PATCHVAE_DETERMINISTIC",

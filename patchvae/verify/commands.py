@@ -35,9 +35,8 @@ def verify(
     """
     import shutil
 
-    from rich.console import Console
-
     from patchvae.analysis.stats import DIFFERS
+    from patchvae.report.terminal.style import console
     from patchvae.verify.ledger import enter
     from patchvae.verify.retrain import SCRATCH, choose, retrain
     from patchvae.verify.terminal import show
@@ -48,7 +47,7 @@ def verify(
         retrain(cell, root, folder, runs, data, given)
         for cell in choose(published, root, names, cells, seed)
     ]
-    show(found, Console())
+    show(found, console())
     if ledger:
         click.echo(enter(found, root))
     if different := [again.cell.name for again in found if again.found.word == DIFFERS]:

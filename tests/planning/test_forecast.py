@@ -1,8 +1,10 @@
 """Forecasts against arithmetic by hand."""
 
+import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -20,7 +22,7 @@ from patchvae.planning.estimates import MEASURED, RECORDED, Estimate, disk_bytes
 from patchvae.planning.forecast import Forecast, forecast
 from patchvae.planning.jobs import Job, jobs_for
 from patchvae.planning.makespan import makespan
-from patchvae.planning.throughput import OUTPUTS, Device, cached, device, overhead
+from patchvae.planning.throughput import OUTPUTS, Device, cached, choose, device, overhead
 from patchvae.report.terminal.forecast import lines
 from patchvae.study.registry import ARCHITECTURES, MODELS, PROBES
 from patchvae.study.runs import Run, resolve_probe, resolve_run
@@ -38,9 +40,8 @@ EXTRA = TOY.start + overhead("job")
 
 
 @pytest.fixture
-def mini(project, monkeypatch):
+def mini(project):
     write_study("mini", MINI)
-    monkeypatch.setattr("patchvae.planning.forecast.device", lambda name: TOY)
     return project
 
 
@@ -103,7 +104,7 @@ def test_every_model_and_probe_was_measured_on_the_cpu():
 
 def test_what_is_left_and_how_long_it_takes(mini):
     write_stamp()
-    found = forecast([str(mini_cell().path)], "toy", 1)
+    found = forecast([str(mini_cell().path)], TOY, 1)
     assert [job.kind for job in found.remaining] == ["pretrain", "probe"] * 2 + ["cell"]
     assert seconds_of(found, "pretrain") == pytest.approx([2.6 + EXTRA] * 2)
     assert seconds_of(found, "probe") == pytest.approx([5 + EXTRA] * 2)
@@ -111,7 +112,7 @@ def test_what_is_left_and_how_long_it_takes(mini):
     assert found.hours() == pytest.approx(total / 3600)
     cell = overhead("cell") + overhead("job")
     assert found.wall() == pytest.approx(overhead("workflow") + total + cell)
-    two = forecast([str(mini_cell().path)], "toy", 2)
+    two = forecast([str(mini_cell().path)], TOY, 2)
     assert two.wall() == pytest.approx(overhead("workflow") + total / 2 + cell)
 
 
@@ -120,7 +121,7 @@ def test_recorded_runs_come_before_throughput(mini):
     for name, seconds in (("beta_vis=0.06", 10.0), ("beta_vis=0.6", 20.0)):
         for config in jobs_for(f"mini/table5/{name}/parts32-conv5")[0].cell.probes():
             write_training(config.encoder, wall_seconds=seconds)
-    found = forecast(["mini/table5"], "toy", 1)
+    found = forecast(["mini/table5"], TOY, 1)
     left = [job for job in found.remaining if job.kind == "pretrain"]
     assert {job.name.split("bvis")[1].split("-")[0] for job in left} == {"0.3"}
     estimate = found.estimates[left[0]]  # the median of 10, 10, 20, 20 and their range
@@ -136,13 +137,13 @@ def test_runs_of_another_device_do_not_count(mini):
     write_stamp()
     config = mini_cell().probes()[0].encoder
     write_training(config, provenance={"device": "NVIDIA H100 80GB HBM3"}, wall_seconds=1.0)
-    found = forecast([str(mini_cell().path)], "toy", 1)
+    found = forecast([str(mini_cell().path)], TOY, 1)
     assert seconds_of(found, "pretrain") == pytest.approx([2.6 + EXTRA])
 
 
 def test_how_forecasts_did(mini):
     write_chain(mini_cell())  # each took 60 s; the throughput says 2.6 s and 5 s
-    first, second = forecast(["mini/table5"], "toy", 1).checks
+    first, second = forecast(["mini/table5"], TOY, 1).checks
     assert first.ratios == (1.0,) * 4
     assert sorted(second.ratios) == pytest.approx([60 / 5] * 2 + [60 / 2.6] * 2)
     assert second.sentence.startswith(
@@ -152,7 +153,7 @@ def test_how_forecasts_did(mini):
 
 def test_nothing_is_left_of_what_is_done(mini):
     write_chain(mini_cell())
-    found = forecast([str(mini_cell().path)], "toy", 1)
+    found = forecast([str(mini_cell().path)], TOY, 1)
     assert found.remaining == ()
     assert lines(found) == ["Left to do: nothing"]
 
@@ -202,7 +203,7 @@ def test_budget_takes_the_cheapest_chain_and_counts_shared_runs_once(in_repo):
 
 def test_a_cell_of_unknown_cost_fits_no_budget(mini):
     write_stamp()
-    found = forecast(["mini/table5"], "toy", 1)
+    found = forecast(["mini/table5"], TOY, 1)
     unknown = replace(found, estimates={})
     assert fit(unknown, 1e9) == []
     assert len(fit(found, 1e9)) == 3
@@ -218,7 +219,7 @@ def test_disk_by_hand(in_repo):
 
 
 def test_an_unmeasured_gpu_gets_no_hours(in_repo):
-    found = forecast(["tables/table4.tex"], "h100", 4)
+    found = forecast(["tables/table4.tex"], device("h100"), 4)
     assert not found.complete
     text = "\n".join(lines(found))
     assert "No hours: nothing was recorded or measured on 'h100'" in text
@@ -226,35 +227,101 @@ def test_an_unmeasured_gpu_gets_no_hours(in_repo):
     assert "GPU hours" not in text
 
 
-def test_a_device_computed_from_another_says_so(mini, monkeypatch):
+def test_a_device_computed_from_another_says_so(mini):
     write_stamp()
     computed = replace(TOY, name="gpu", measured=False)
-    monkeypatch.setattr("patchvae.planning.forecast.device", lambda name: computed)
-    text = "\n".join(lines(forecast(["mini/table5"], "gpu", 1)))
+    text = "\n".join(lines(forecast(["mini/table5"], computed, 1)))
     assert "12 x computed, not measured" in text
 
 
 @pytest.mark.parametrize("target", ["nothing", "tables/demo/table11.tex", "demo/table1/x/y"])
 def test_a_target_that_does_not_exist_is_an_error(in_repo, target):
     with pytest.raises(ConfigError):
-        forecast([target], "cpu", 1)
+        forecast([target], TOY, 1)
 
 
 def test_the_command(project):
     write_study("mini", MINI)
-    done = CliRunner().invoke(cli.cli, ["forecast", "mini", "--gpus", "2", "--budget", "1"])
+    done = CliRunner().invoke(cli.cli, ["forecast", "mini", "--cores", "2", "--budget", "1"])
     assert done.exception is None
     assert "Wall time on 2 cores: " in done.output
     assert "6 of 6 cells fit 1 hours" in done.output
-    wrong = CliRunner().invoke(cli.cli, ["forecast", "mini", "--gpu", "abacus"])
-    assert isinstance(wrong.exception, ConfigError)
 
 
-def test_trainings_that_share_a_gpu(mini, monkeypatch):
+def asked(*arguments):
+    """What `patchvae forecast` prints, or its error."""
+    done = CliRunner().invoke(cli.cli, ["forecast", "mini", *arguments], standalone_mode=False)
+    return done.exception or done.output
+
+
+def test_gpus_are_gpus_and_what_was_not_measured_says_what_to_run(mini):
+    text = asked("--gpus", "4")
+    assert "No hours: nothing was recorded or measured on 'h100'" in text
+    assert "on a machine with that GPU: python benchmarks/throughput.py --device cuda" in text
+    assert "--sizes 32 > rates.yaml" in text
+    assert "core" not in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ("--gpu abacus", "unknown device 'abacus'"),
+        ("--gpu cpu --gpus 2", "'cpu' is no GPU: count its cores by --cores"),
+        ("--gpu h100 --cores 2", "'h100' is a GPU: give --gpus instead of --cores"),
+        ("--rates two.yaml", "has several devices: choose by --gpu one of a100, l4"),
+        ("--rates bad.yaml", "bad.yaml: devices.a100.n: 'three' is not of type 'integer'"),
+        ("--rates none.yaml", "none.yaml does not exist"),
+    ],
+)
+def test_a_wrong_device_is_one_line(mini, arguments, line):
+    entry = {**rates(), "match": "a100"}
+    write_rates("two.yaml", a100=entry, l4=entry)
+    write_rates("bad.yaml", a100={**entry, "n": "three"})
+    error = asked(*arguments.split())
+    assert isinstance(error, ConfigError)
+    assert line in str(error)
+
+
+def rates():
+    """TOY as a file of rates has it."""
+    found = {k: v for k, v in asdict(TOY).items() if k not in ("name", "past", "packing")}
+    for part in ("pretrain", "prefix", "train", "evaluate"):
+        found[part] = {32: {name: list(rate) for name, rate in found[part][32].items()}}
+    return found
+
+
+def write_rates(name, **devices):
+    (Path.cwd() / name).write_text(yaml.safe_dump({"devices": devices}))
+
+
+def test_a_file_of_rates_brings_its_gpu(mini):
+    write_stamp()
+    write_rates("rates.yaml", a100={**rates(), "match": "a100", "hardware": "an A100"})
+    text = asked("--gpus", "2", "--rates", "rates.yaml")
+    assert "Wall time on 2 GPUs: " in text
+    assert "Rates of 'a100': an A100, n = 3, 2026-01-01" in text
+    by_hand = forecast(["mini"], replace(TOY, name="a100", match="a100"), 2)
+    assert f"Trainings: {by_hand.hours():.2f} GPU hours" in text
+
+
+def test_the_script_writes_a_file_of_rates(mini):
+    """The benchmark itself, with one step, on the CPU; its output is read as it is."""
+    command = [sys.executable, str(REPO / "benchmarks" / "throughput.py"), "--sizes", "32"]
+    command += ["--batch", "4", "--steps", "1", "--repeat", "1"]
+    env = {**os.environ, "PYTHONPATH": str(REPO)}
+    with open("rates.yaml", "w") as file:
+        subprocess.run(command, stdout=file, env=env, check=True, timeout=300)
+    chosen, cores = choose(None, None, 3, Path("rates.yaml"))
+    assert (chosen.name, chosen.match, chosen.n, cores) == ("cpu", "cpu", 1, 3)
+    assert chosen.pretrain[32].keys() == device("cpu").pretrain[32].keys()
+    assert chosen.seconds(mini_cell().probes()[0]) is not None
+    assert "Wall time on 3 cores" in asked("--cores", "3", "--rates", "rates.yaml")
+
+
+def test_trainings_that_share_a_gpu(mini):
     write_stamp()
     packed = replace(TOY, name="gpu", packing={2: 1.6})
-    monkeypatch.setattr("patchvae.planning.forecast.device", lambda name: packed)
-    alone, found = (forecast([str(mini_cell().path)], "gpu", 1, runs) for runs in (1, 2))
+    alone, found = (forecast([str(mini_cell().path)], packed, 1, runs) for runs in (1, 2))
     assert found.hours() == pytest.approx(alone.hours() / 1.6)
     # both seeds at once: each training takes 2 / 1.6 times as long
     chain = (7.6 + 2 * EXTRA) * 2 / 1.6 + overhead("cell") + overhead("job")
@@ -265,10 +332,10 @@ def test_trainings_that_share_a_gpu(mini, monkeypatch):
     assert "2 trainings at a time on a GPU: 1.60 times the rate of one, measured" in lines(found)
 
 
-def test_an_unmeasured_packing_promises_nothing(mini, monkeypatch):
+def test_an_unmeasured_packing_promises_nothing(mini):
     write_stamp()
-    monkeypatch.setattr("patchvae.planning.forecast.device", lambda name: replace(TOY, name="gpu"))
-    alone, found = (forecast([str(mini_cell().path)], "gpu", 1, runs) for runs in (1, 2))
+    gpu = replace(TOY, name="gpu")
+    alone, found = (forecast([str(mini_cell().path)], gpu, 1, runs) for runs in (1, 2))
     assert found.hours() == alone.hours()
     # two at half the rate end when one after the other would
     total = sum(e.seconds for job, e in alone.estimates.items() if job.kind != "cell")
@@ -279,15 +346,14 @@ def test_an_unmeasured_packing_promises_nothing(mini, monkeypatch):
     assert "never measured on 'gpu'" in text
 
 
-def test_a_run_that_shared_its_gpu_counts_as_alone(mini, monkeypatch):
+def test_a_run_that_shared_its_gpu_counts_as_alone(mini):
     write_stamp()
     config = mini_cell().probes()[0].encoder
     provenance = {"device": "cpu", "runs_per_gpu": 4}
     write_training(config, provenance=provenance, wall_seconds=20.0)
     for packing, seconds in (({4: 2.0}, 10.0), ({}, 2.6)):
-        device = replace(TOY, name="gpu", packing=packing)
-        monkeypatch.setattr("patchvae.planning.forecast.device", lambda name, found=device: found)
-        found = forecast([str(mini_cell().path)], "gpu", 1, 1)
+        gpu = replace(TOY, name="gpu", packing=packing)
+        found = forecast([str(mini_cell().path)], gpu, 1, 1)
         assert seconds_of(found, "pretrain") == pytest.approx([seconds + EXTRA])
 
 

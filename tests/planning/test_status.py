@@ -1,5 +1,6 @@
 """The status of a study: counts, hours, what is stale and what no table asks for."""
 
+import re
 from io import StringIO
 
 import pytest
@@ -10,11 +11,14 @@ from small_study import MINI, edit_study, write_study
 
 from patchvae import cli
 from patchvae.analysis.compare import compare_study
-from patchvae.errors import ResourceError
-from patchvae.planning.status import status
+from patchvae.errors import ConfigError, ResourceError
+from patchvae.planning.status import status, status_of
 from patchvae.report.tables import write_table
+from patchvae.report.terminal.follow import follow, progress
 from patchvae.report.terminal.status import cost_lines, show
-from patchvae.runtime import failures
+from patchvae.report.terminal.style import console
+from patchvae.runtime import failures, lock
+from patchvae.study import paths
 from patchvae.study.runs import Run, resolve_run
 
 
@@ -87,13 +91,59 @@ def test_failed_cells_in_status_comparison_and_partial_table(mini):
 
 
 def test_the_commands_print_them(mini):
-    for command in (["status", "--study", "mini"], ["status", "table5", "--study", "mini"]):
+    for command in (
+        ["status", "mini"],
+        ["status", "mini/table5"],
+        ["status", "tables/mini/table5.tex"],
+    ):
         done = CliRunner().invoke(cli.cli, command, standalone_mode=False)
         assert done.exception is None
         assert "Study mini: a test" in done.output
     done = CliRunner().invoke(cli.cli, ["compare", "mini"], standalone_mode=False)
     assert done.exception is None
     assert (mini / "results" / "mini" / "comparison.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("target", "line"),
+    [
+        ("minni", "'minni' is no study or table: did you mean mini?"),
+        ("mini/tabel5", "did you mean table5"),
+        ("minni/table5", "unknown study 'minni': did you mean mini?"),
+    ],
+)
+def test_a_wrong_target_of_status(mini, target, line):
+    with pytest.raises(ConfigError) as error:
+        status_of(target)
+    assert line in str(error.value)
+
+
+def test_a_table_of_the_paper_by_its_name_alone(in_repo):
+    assert {job.cell.table.name for job, _ in status_of("table4").cells} == {"table4"}
+
+
+def test_progress_by_hand(mini):
+    # 27 jobs: images, 10 + 2 pretrainings and probes, and six cells, one of which is done
+    running = mini_cell().probes()[0].encoder.run
+    other = resolve_run(Run.parse(running.name.replace("bvis0.3", "bvis0.6")))
+    assert progress(status("mini")).endswith("h of trainings left, none is running")
+    with lock.locked(paths.lock("mini", other.run.name)):
+        line = progress(status("mini"))
+    # 10 pretrainings and 10 probes are left, a minute each
+    assert line == "6 of 31 done, 1 running, 0 failed, some 0.33 h left with 1 at a time"
+    fail_one_of("0.01")
+    assert "0 running, 1 failed" in progress(status("mini"))
+
+
+def test_watching_a_finished_table_prints_a_line_and_ends(mini):
+    for seed_chain in status("mini", "table5").cells:
+        write_chain(seed_chain[0].cell)
+    stream = StringIO()
+    follow("mini/table5", 0.1, console(stream))
+    assert re.fullmatch(
+        r"\d\d:\d\d:\d\d mini/table5: (\d+) of \1 done, 0 running, 0 failed, no training left\n",
+        stream.getvalue(),
+    )
 
 
 def test_the_list_names_every_cell(mini):

@@ -127,7 +127,7 @@ def test_merged_keys_may_be_set_again(tmp_path: Path) -> None:
     ("old", "new", "message"),
     [
         ("  parts32: {train", "  ../x: {train", "unknown dataset '../x': choose one of "),
-        ("[parts32]}\n", "[parts33]}\n", "unknown dataset 'parts33': choose one of "),
+        ("[parts32]}\n", "[parts33]}\n", "unknown dataset 'parts33': did you mean parts32"),
         ("[parts32]}\n", "[parts64]}\n", "a table uses 'parts64'"),
         ("study: tiny", "study: small", "study is 'small'"),
         ("[parts32]}\n", "[parts32], extra: [{model: vae}]}\n", "unknown model 'vae'"),
@@ -328,7 +328,11 @@ def test_a_protocol_by_name_takes_what_the_release_does(project: Path, line: str
 def test_an_unknown_protocol_is_refused_with_what_there_is(project: Path, line: str) -> None:
     text = re.sub(r"protocol:\n(  .*\n)+", f"protocol: {line}\n", TINY)
     (project / "config" / "tiny.yaml").write_text(text)
-    refused(project, "unknown protocol 'as-publshed': choose one of as-printed, as-released")
+    refused(
+        project,
+        "'as-publshed': did you mean",
+        "choose one of as-printed, as-released",
+    )
 
 
 def test_every_committed_study_resolves_every_run(in_repo: Path) -> None:

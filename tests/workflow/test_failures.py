@@ -26,6 +26,9 @@ RUN = f"tiny/parts32/patchvae/{PATCHVAE}/seed0"
         ("table tables/tiny/table5.tex", 6, "is missing: run its job first"),
         ("prepare parts23", 2, "unknown dataset 'parts23'"),
         ("frobnicate", 2, "No such command 'frobnicate'"),
+        ("table tables/tinny/table5.tex", 2, "unknown study 'tinny': did you mean tiny?"),
+        ("table tiny/tabel5", 2, "did you mean table5"),
+        ("pretraim tiny", 2, "Did you mean 'pretrain'"),
         (f"probe {RUN} conv5", 6, "is missing: run its job first"),
         (f"pretrain {RUN} --data nowhere", 3, "is not prepared under nowhere"),
         (f"pretrain {RUN} --expect 0123", 2, "edited after this job was planned"),
@@ -69,6 +72,7 @@ def test_a_wrong_study_stops_everything_before_it_starts(fresh, old, new, line):
         ("results/paper/cells/table4/prior_vis=0.05/places205-conv5.json",
          "unknown column of table4"),
         ("tables/tiny/table4.tex", "unknown table of study 'tiny'"),
+        ("tables/tniy/table1.tex", "unknown study 'tniy': did you mean tiny?"),
         ("results/tiny/runs/parts32/patchvae/" + PATCHVAE.replace("N16", "N016")
          + "/seed0/pretrain/metrics.json",
          "is no variant of patchvae"),
@@ -80,7 +84,10 @@ def test_a_wrong_study_stops_everything_before_it_starts(fresh, old, new, line):
 def test_a_wrong_target_says_what_exists(fresh, target, line):
     done = fresh.snakemake("--dry-run", target)
     assert done.returncode == 1
-    assert line in done.stdout + done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("patchvae: error: ")
+    assert line in last
+    assert len((done.stdout + done.stderr).splitlines()) <= 2  # Snakemake's own names its profile
 
 
 def test_a_truncated_array_is_named(fresh, data_root, tmp_path):

@@ -10,8 +10,10 @@ from snakemake.exceptions import WorkflowError
 
 from patchvae.errors import SuiteError
 from patchvae.figures.products import document_of, page_inputs, products_of, tables_of
+from patchvae.figures.targets import refuse_unknown
 from patchvae.planning.jobs import parse_training
 from patchvae.planning.work import gpus
+from patchvae.runtime.cluster import check_slurm
 from patchvae.runtime.forward import forward_sigterm
 from patchvae.study import paths, sources
 from patchvae.study.registry import PROBES
@@ -54,6 +56,19 @@ if "SLURM_JOB_ID" in os.environ:
     forward_sigterm()
 
 
+def in_one_line(function):
+    """Our errors end Snakemake, which would add a dozen lines to them."""
+
+    @wraps(function)
+    def wrapped(*args, **kwargs):
+        try:
+            return function(*args, **kwargs)
+        except SuiteError as error:
+            sys.exit(f"patchvae: error: {error}")
+
+    return wrapped
+
+
 def check_folders():
     """Refuse names that the Slurm plugin's shell line, in double quotes, would execute or lose."""
     named = {
@@ -73,6 +88,7 @@ def check_folders():
 onstart:
     if workflow.executor_plugin.name == "slurm":
         check_folders()
+        in_one_line(check_slurm)()
 
 
 def drop_timers():

@@ -1,16 +1,16 @@
 """The paper checked against itself and against our modules."""
 
 from rich.console import Console
-from rich.table import Table
 
 from patchvae.analysis.audit import Audit
 from patchvae.analysis.printed import HOLDS
+from patchvae.report.terminal.style import Grid
 
 
 def show(result: Audit, console: Console) -> None:
     """Counts, claims and noise; the Markdown has every cell behind them."""
     equal, n = sum(check.equal for check in result.parameters), len(result.parameters)
-    table = Table("number", "published", "ours", title=f"Parameters: {equal} of {n} equal")
+    table = Grid("number", "published", "ours", title=f"Parameters: {equal} of {n} equal")
     for check in result.parameters:
         table.add_row(str(check.key), f"{check.published:,}", f"{check.ours:,}")
         for line in check.lines:
@@ -22,7 +22,7 @@ def show(result: Audit, console: Console) -> None:
 
 def _show_claims(result: Audit, console: Console) -> None:
     headings = ("claim", "says", "status", "differences so", "above test noise")
-    table = Table(*headings, title="Claims on the paper's own numbers, one run each")
+    table = Grid(*headings, title="Claims on the paper's own numbers, one run each")
     for claim in result.claims:
         style = "" if claim.status == HOLDS else "yellow"
         counts = (claim.score, result.above_noise(claim.part.id))
@@ -34,7 +34,7 @@ def _show_claims(result: Audit, console: Console) -> None:
 
 def _show_noise(result: Audit, console: Console) -> None:
     keys = [f"{key.table} {key.row}" for key in result.twins[0].cells]
-    table = Table("dataset", *keys, "spread", title="Numbers that should agree, and their spread")
+    table = Grid("dataset", *keys, "spread", title="Numbers that should agree, and their spread")
     for twins in result.twins:
         numbers = [*twins.cells.values(), twins.spread]
         table.add_row(twins.dataset, *(f"{number:.2f}" for number in numbers))

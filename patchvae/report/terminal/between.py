@@ -3,19 +3,18 @@
 from statistics import fmean
 
 from rich.console import Console
-from rich.table import Column, Table
 
 from patchvae.analysis.between import Between, Pair
 from patchvae.analysis.paired import IMAGES
 from patchvae.analysis.printed import points
 from patchvae.report.claim_views import IMAGES_ONLY, probability
-from patchvae.report.terminal.style import say, style_of
+from patchvae.report.terminal.style import Grid, say, style_of
 
 
 def show(found: Between, names: tuple[str, str], console: Console) -> None:
     """A line for each shared cell, then how many only one of the two has."""
-    table = Table(
-        Column("cell", overflow="fold"), *names, "seeds", "difference", "95 % interval", "p",
+    table = Grid(
+        "cell", *names, "seeds", "difference", "95 % interval", "p",
         "covers", "word", title=f"{names[1]} minus {names[0]}, paired; words after Holm",
     )  # fmt: skip
     for pair in found.pairs:

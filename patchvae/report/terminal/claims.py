@@ -1,17 +1,16 @@
 """The paper's claims on our numbers."""
 
 from rich.console import Console
-from rich.table import Table
 
 from patchvae.analysis.claims import Judged
 from patchvae.report.claim_views import PART, contrast_record, contrast_records, part_record
-from patchvae.report.terminal.style import style_of
+from patchvae.report.terminal.style import Grid, style_of
 
 
 def show(claims: tuple[Judged, ...], console: Console) -> None:
     """The parts, each with the contrast that decides; the files name and list all."""
     headings = [PART[name] for name in PART if name != "where"]
-    table = Table(*headings, "deciding contrast", title="The paper's claims on our numbers")
+    table = Grid(*headings, "deciding contrast", title="The paper's claims on our numbers")
     for judged in claims:
         record = part_record(judged)
         del record["where"]

@@ -3,148 +3,170 @@
 Each calls one function of the package and has no logic; heavy imports happen inside.
 """
 
+from pathlib import Path
+
 import click
 
 from patchvae.errors import SuiteError
+from patchvae.runtime.arguments import (
+    Real,
+    complete_cell,
+    complete_study,
+    complete_table,
+    complete_target,
+)
 
 
 @click.command()
 def params() -> None:
     """Compare our 15 parameter counts with the paper's; exit 1 if one differs."""
-    from rich.console import Console
-
     from patchvae.analysis.parameters import compare_counts
     from patchvae.report.terminal.parameters import show
+    from patchvae.report.terminal.style import console
 
     rows = compare_counts()
-    show(rows, Console())
+    show(rows, console())
     if any(ours != published for _, published, ours in rows):
         raise SuiteError("a network is not the paper's: see the rows marked 'differs'")
 
 
 @click.command()
 @click.option("--markdown", is_flag=True, help="docs/protocol.md")
-@click.option("--study", default="paper", show_default=True)
+@click.option("--study", default="paper", show_default=True, shell_complete=complete_study)
 @click.option("--dataset", help="one dataset of the study")
 def protocol(markdown: bool, study: str, dataset: str | None) -> None:
     """Print every protocol key: value, source, section and reading."""
-    from rich.console import Console
-
     from patchvae.report.protocol import render_markdown
     from patchvae.report.terminal.protocol import show
+    from patchvae.report.terminal.style import console
 
     if markdown:
         click.echo(render_markdown(), nl=False)
     else:
-        show(study, dataset, Console())
+        show(study, dataset, console())
 
 
 @click.command()
 @click.option("--markdown", is_flag=True, help="docs/readings.md")
 def readings(markdown: bool) -> None:
     """Print the readings: what the paper leaves open and how it is read here."""
-    from rich.console import Console
-
     from patchvae.report.readings import render_markdown
     from patchvae.report.terminal.readings import show
+    from patchvae.report.terminal.style import console
 
     if markdown:
         click.echo(render_markdown(), nl=False)
     else:
-        show(Console())
+        show(console())
 
 
 @click.command()
-@click.argument("study", default="paper")
+@click.argument("study", default="paper", shell_complete=complete_study)
 @click.option(
     "--sd",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Real(min=0, min_open=True),
     help="standard deviation over seeds of a paired difference, in points [the study's cells]",
 )
 @click.option("--seeds", type=click.IntRange(2), help="how many [the study's]")
 @click.option(
     "--alpha",
-    type=click.FloatRange(0, 0.5, min_open=True),
+    type=Real(0, 0.5, min_open=True),
     default=0.05,
     show_default=True,
     help="two-sided level",
 )
 def power(study: str, sd: float | None, seeds: int | None, alpha: float) -> None:
     """Show which differences the seeds of STUDY can decide, claim by claim [paper]."""
-    from rich.console import Console
-
     from patchvae.analysis.study_power import study_power
     from patchvae.report.terminal.power import show
+    from patchvae.report.terminal.style import console
 
-    show(study_power(study, sd, seeds, alpha), Console())
+    show(study_power(study, sd, seeds, alpha), console())
 
 
 @click.command()
-@click.argument("number")
+@click.argument("number", shell_complete=complete_cell)
 def explain(number: str) -> None:
     """Explain NUMBER: [<study>/]<table>/<row>/<column>, a results path, or a place as in
     table4:2:2.
     """
-    from rich.console import Console
-
     from patchvae.planning.explain import explain as explanation
     from patchvae.report.terminal.explanation import show
+    from patchvae.report.terminal.style import console
 
-    show(explanation(number), Console())
+    show(explanation(number), console())
 
 
 @click.command()
-@click.argument("table", required=False)
-@click.option("--study", default="paper", show_default=True)
-def status(table: str | None, study: str) -> None:
-    """Show how far a study or one TABLE of it is, and what an edit costs."""
-    from rich.console import Console
-
-    from patchvae.planning.status import status as study_status
+@click.argument("target", default="paper", shell_complete=complete_table)
+@click.option("--watch", is_flag=True, help="go on until everything is done, a line a minute")
+@click.option(
+    "--every", type=Real(0.1), default=60.0, show_default=True, help="seconds between two looks"
+)
+def status(target: str, watch: bool, every: float) -> None:
+    """Show how far TARGET is, a study or [<study>/]<table>, and what an edit costs [paper]."""
+    from patchvae.planning.status import status_of
+    from patchvae.report.terminal.follow import follow
     from patchvae.report.terminal.status import show
+    from patchvae.report.terminal.style import console
 
-    show(study_status(study, table), Console())
+    if watch:
+        follow(target, every, console())
+    else:
+        show(status_of(target), console())
 
 
 @click.command()
 @click.argument("run")
 def watch(run: str) -> None:
     """Set the loss terms of RUN, training or finished, beside those of other seeds."""
-    from rich.console import Console
-
+    from patchvae.report.terminal.style import console
     from patchvae.report.terminal.watch import show
     from patchvae.study.runs import Run, resolve_run
 
-    show(resolve_run(Run.parse(run)), Console())
+    show(resolve_run(Run.parse(run)), console())
 
 
 @click.command()
-@click.argument("targets", nargs=-1, required=True)
-@click.option("--gpu", default="cpu", show_default=True, help="device: cpu or h100")
-@click.option("--gpus", type=click.IntRange(1), help="how many [1; with cpu all cores]")
+@click.argument("targets", nargs=-1, required=True, shell_complete=complete_target)
+@click.option("--gpu", help="h100, or one of --rates [the only one there; h100 with --gpus]")
+@click.option("--gpus", type=click.IntRange(1), help="how many GPUs [1]")
+@click.option("--cores", type=click.IntRange(1), help="how many, without a GPU [all]")
+@click.option(
+    "--rates",
+    type=click.Path(path_type=Path),
+    help="what your devices do: a file that benchmarks/throughput.py wrote",
+)
 @click.option(
     "--runs-per-gpu", type=click.IntRange(1), default=1, help="trainings at a time on a GPU"
 )
-@click.option("--budget", type=float, help="device hours: list the cells that fit")
+@click.option(
+    "--budget",
+    type=Real(0, min_open=True),
+    help="device hours: list the cells that fit",
+)
 def forecast(
-    targets: tuple[str, ...], gpu: str, gpus: int | None, runs_per_gpu: int, budget: float | None
+    targets: tuple[str, ...],
+    gpu: str | None,
+    gpus: int | None,
+    cores: int | None,
+    rates: Path | None,
+    runs_per_gpu: int,
+    budget: float | None,
 ) -> None:
     """Forecast what is left of TARGETS (studies, tables, cells, runs).
 
     Jobs, hours, wall time, disk.
     """
-    import os
-
-    from rich.console import Console
-
     from patchvae.planning.forecast import forecast as left_of
+    from patchvae.planning.throughput import choose
     from patchvae.report.terminal.forecast import show, show_budget
+    from patchvae.report.terminal.style import console
 
-    slots = gpus or (os.cpu_count() or 1 if gpu == "cpu" else 1)
-    found = left_of(targets, gpu, slots, runs_per_gpu)
-    show(found, Console())
+    found = left_of(targets, *choose(gpu, gpus, cores, rates), runs_per_gpu)
+    show(found, console())
     if budget is not None:
-        show_budget(found, budget, Console())
+        show_budget(found, budget, console())
 
 
 COMMANDS = (

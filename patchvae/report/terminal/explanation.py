@@ -1,15 +1,14 @@
 """Where a number comes from."""
 
 from rich.console import Console
-from rich.table import Column, Table
 
 from patchvae.planning.explain import Explanation
-from patchvae.report.terminal.style import say, style_of
+from patchvae.report.terminal.style import Grid, say, style_of
 
 
 def show(explanation: Explanation, console: Console) -> None:
     """Facts, configuration, readings, jobs, files and commands, in this order."""
-    console.print(explanation.title, style="bold", highlight=False)
+    console.print(explanation.title, style="bold")
     say(console, (f"{name:>8}  {text}" for name, text in explanation.facts.items()))
     _choices(explanation, console)
     _jobs(explanation, console)
@@ -19,13 +18,13 @@ def show(explanation: Explanation, console: Console) -> None:
 
 def _choices(explanation: Explanation, console: Console) -> None:
     if explanation.choices:
-        grid = Table("key", "value", "source", "reading", title="Configuration")
+        grid = Grid("key", "value", "source", "reading", title="Configuration")
         for choice in explanation.choices:
             where = f": {choice.where}" if choice.where else ""
             grid.add_row(choice.key, choice.value, choice.source + where, choice.reading)
         console.print(grid)
     if explanation.readings:
-        grid = Table("reading", "settled by", "read as", title="Readings that it depends on")
+        grid = Grid("reading", "settled by", "read as", title="Readings that it depends on")
         for reading in explanation.readings:
             grid.add_row(reading.id, reading.origin, reading.reading)
         console.print(grid)
@@ -34,8 +33,7 @@ def _choices(explanation: Explanation, console: Console) -> None:
 def _jobs(explanation: Explanation, console: Console) -> None:
     if not explanation.jobs:
         return
-    why = Column("why, or how long", overflow="fold")
-    grid = Table(Column("job", overflow="fold"), "state", why, title="Jobs")
+    grid = Grid("job", "state", "why, or how long", title="Jobs")
     for job, state in explanation.jobs:
         took = f"{state.seconds:.0f} s" if state.seconds is not None else ""
         detail = state.detail or took

@@ -4,13 +4,14 @@ from collections import Counter
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Column, Table
 
 from patchvae.planning.budget import fit
 from patchvae.planning.estimates import COMPUTED
 from patchvae.planning.forecast import Forecast
 from patchvae.planning.jobs import KINDS, TRAINED, Job
-from patchvae.report.terminal.style import say
+from patchvae.planning.throughput import CPU
+from patchvae.report.terminal.style import Grid, say
+from patchvae.runtime.stage import Config
 from patchvae.study.runs import ProbeConfig
 
 
@@ -28,15 +29,10 @@ def lines(result: Forecast) -> list[str]:
 
 
 def _hours(result: Forecast) -> list[str]:
-    name = result.device.name
     if not result.complete:
-        untimed = [job for job in result.unknown if job.kind in TRAINED]
-        return [
-            f"No hours: nothing was recorded or measured on '{name}' for {_kinds(untimed)}."
-            " Run benchmarks/throughput.py there, or one of these jobs."
-        ]
+        return _missing(result)
     low, high = result.hours("low"), result.hours("high")
-    unit = "core" if name == "cpu" else "GPU"
+    unit = "core" if result.device.name == CPU else "GPU"
     slots = f"{result.slots} {unit}{'s' if result.slots > 1 else ''}"
     found = [
         f"Trainings: {result.hours():.2f} {unit} hours ({low:.2f} to {high:.2f})",
@@ -48,6 +44,20 @@ def _hours(result: Forecast) -> list[str]:
     if result.unknown:
         found.append(f"Not in the wall time, since never measured: {_kinds(result.unknown)}")
     return found
+
+
+def _missing(result: Forecast) -> list[str]:
+    """What was never timed, and what to run where to have it."""
+    untimed = [job for job in result.unknown if job.kind in TRAINED]
+    sizes = " ".join(map(str, sorted({_size(job.config) for job in untimed if job.config})))
+    name = result.device.name
+    kind, where = (CPU, "here") if name == CPU else ("cuda", "on a machine with that GPU")
+    return [
+        f"No hours: nothing was recorded or measured on '{name}' for {_kinds(untimed)}.",
+        f"Run {where}: python benchmarks/throughput.py --device {kind} --sizes {sizes} >"
+        " rates.yaml",
+        "then ask again with: --rates rates.yaml",
+    ]
 
 
 def _sharing(result: Forecast) -> str:
@@ -95,9 +105,12 @@ def _kinds(jobs: Sequence[Job]) -> str:
 def _kind(job: Job) -> str:
     if job.config is None:
         return f"{job.kind} {job.name}"
-    if isinstance(job.config, ProbeConfig):
-        return f"probe at {job.config.encoder.data.size} px"
-    return f"pretrain at {job.config.data.size} px"
+    return f"{job.kind} at {_size(job.config)} px"
+
+
+def _size(config: Config) -> int:
+    """Pixels on a side of the images of a training."""
+    return (config.encoder if isinstance(config, ProbeConfig) else config).data.size
 
 
 def _duration(seconds: float) -> str:
@@ -116,8 +129,7 @@ def show_budget(result: Forecast, budget: float, console: Console) -> None:
     """Which cells fit, in the order in which to run them."""
     chosen = fit(result, budget)
     title = f"{len(chosen)} of {len(result.cells)} cells fit {budget:g} hours, cheapest first"
-    cell = Column("cell", overflow="fold")
-    grid = Table(cell, "adds, h", "spent, h", title=title)
+    grid = Grid("cell", "adds, h", "spent, h", title=title)
     for choice in chosen:
         grid.add_row(str(choice.cell.target), f"{choice.hours:.2f}", f"{choice.spent:.2f}")
     console.print(grid)

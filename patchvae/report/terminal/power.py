@@ -1,10 +1,10 @@
 """What a study's seeds can decide."""
 
 from rich.console import Console
-from rich.table import Table
 
 from patchvae.analysis.power import POWER, Decidable
 from patchvae.analysis.study_power import Power
+from patchvae.report.terminal.style import Grid
 
 
 def show(found: Power, console: Console) -> None:
@@ -14,7 +14,7 @@ def show(found: Power, console: Console) -> None:
         f"spread over seeds: {found.spread.source}"
     )
     what = ("claim", "says", "differences")
-    table = Table(*what, "sd", "smallest", "of the paper's", "seeds they need", title=title)
+    table = Grid(*what, "sd", "smallest", "of the paper's", "seeds they need", title=title)
     for item in found.parts:
         table.add_row(item.part.id, item.part.says, "one by one", *_texts(item.singles))
         if item.contrasts.distances != item.singles.distances:

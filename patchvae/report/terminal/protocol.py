@@ -1,8 +1,8 @@
 """The resolved protocol of a study."""
 
 from rich.console import Console
-from rich.table import Table
 
+from patchvae.report.terminal.style import Grid
 from patchvae.study.config import load_study
 from patchvae.study.config import show as say_value
 
@@ -13,7 +13,7 @@ def show(study_name: str, dataset: str | None, console: Console) -> None:
     if dataset is not None:
         study.check_dataset(dataset)
     for name in [dataset] if dataset else study.datasets:
-        grid = Table("key", "value", "source", "reading", title=f"{study_name}, {name}")
+        grid = Grid("key", "value", "source", "reading", title=f"{study_name}, {name}")
         for key, entry in study.defaults.items():
             value = study.value(key, name)
             grid.add_row(key, say_value(value.value), value.source, entry.reading or "")

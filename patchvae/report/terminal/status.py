@@ -3,18 +3,17 @@
 from collections import Counter
 
 from rich.console import Console
-from rich.table import Column, Table
 
 from patchvae.planning.jobs import KINDS, REPORT, TABLE, TRAINED
 from patchvae.planning.states import STALE, WORDS
 from patchvae.planning.status import Status
-from patchvae.report.terminal.style import say, style_of
+from patchvae.report.terminal.style import Grid, say, style_of
 
 
 def show(result: Status, console: Console) -> None:
     """Counts by kind of job, the cost of what is stale and of what is done, then each cell."""
     title = f"Study {result.study.name}: {result.study.title}"
-    grid = Table("jobs", *WORDS, "hours done", title=title)
+    grid = Grid("jobs", *WORDS, "hours done", title=title)
     for kind in KINDS:
         if kind not in (TABLE, REPORT):
             counts = result.counts(kind)
@@ -23,7 +22,7 @@ def show(result: Status, console: Console) -> None:
     console.print(grid)
     say(console, cost_lines(result))
     say(console, (f"Warning: {line} (patchvae watch RUN)." for line in result.outside))
-    grid = Table(Column("cell", overflow="fold"), "state", Column("why", overflow="fold"))
+    grid = Grid("cell", "state", "why")
     for job, state in result.cells:
         grid.add_row(job.name, state.word, state.detail, style=style_of(state.word))
     console.print(grid)

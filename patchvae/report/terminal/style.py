@@ -1,8 +1,11 @@
-"""How words and sentences look on a terminal."""
+"""How words, sentences and tables look on a terminal, and in a pipe or a file."""
 
 from collections.abc import Iterable
+from typing import IO
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.table import Table
+from rich.text import Text
 
 # states of jobs, verdicts of cells, and what became of claims
 STYLES = {
@@ -27,7 +30,36 @@ def style_of(word: str) -> str:
     return STYLES.get(word, "")
 
 
+def console(file: IO[str] | None = None) -> Console:
+    """Where commands print: words as they are, never cut, coloured on a terminal only."""
+    return Console(file=file, soft_wrap=True, highlight=False, markup=False, emoji=False)
+
+
+class Grid(Table):
+    """A table whose words are never cut.
+
+    A terminal folds what is too long for it; anything else gets a line a row, as long as it is,
+    without frames, for `grep` and `less`.
+    """
+
+    def __init__(self, *headings: str, title: str | None = None) -> None:
+        super().__init__(*headings, title=title)
+        for column in self.columns:
+            column.overflow = "fold"
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if console.is_terminal:
+            yield from super().__rich_console__(console, options)
+            return
+        columns = [[str(column.header), *map(str, column.cells)] for column in self.columns]
+        widths = [max(map(len, column)) for column in columns]
+        rows = [
+            "  ".join(map(str.ljust, row, widths)).rstrip() for row in zip(*columns, strict=True)
+        ]
+        yield Text("\n".join([*([str(self.title)] if self.title else ()), *rows]))
+
+
 def say(console: Console, lines: Iterable[str]) -> None:
-    """Sentences as they are: paths and brackets stay whole."""
+    """Sentences, a line each."""
     for line in lines:
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+        console.print(line)
