@@ -3,17 +3,16 @@
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Column, Table
 
 from patchvae.analysis.printed import points
-from patchvae.report.terminal.style import say, style_of
+from patchvae.report.terminal.style import Grid, say, style_of
 from patchvae.verify.retrain import Again
 
 
 def show(cells: Sequence[Again], console: Console) -> None:
     """A line for each seed that was trained again, then what the machines differ in."""
-    table = Table(
-        Column("cell", overflow="fold"), "seed", "published", "again", "difference of means",
+    table = Grid(
+        "cell", "seed", "published", "again", "difference of means",
         "expected within", "verdict", title="Published cells, computed again",
     )  # fmt: skip
     for again in cells:
