@@ -14,8 +14,7 @@ from patchvae.errors import CheckpointError
 from patchvae.planning.jobs import CELL, PREPARE, PROBE, REPORT, TABLE, Job
 from patchvae.planning.work import steps
 from patchvae.runtime.failures import failure_of
-from patchvae.runtime.lock import STALE as SILENT
-from patchvae.runtime.lock import read_holder
+from patchvae.runtime.lock import live_holder, read_holder
 from patchvae.runtime.results import read_result
 from patchvae.runtime.stage import Config, lock_of, source_of, states_of
 from patchvae.study import paths
@@ -147,23 +146,21 @@ class States:
 
 
 def _running(job: Job, config: Config) -> State | None:
-    """Whether a live job holds the lock: its last sign is recent."""
+    """Whether a live job holds the lock."""
     path = lock_of(config)
-    holder = read_holder(path)
+    holder = live_holder(path)
     if holder is None:
         return None
     try:
         silence = time.time() - path.stat().st_mtime
     except FileNotFoundError:  # released meanwhile
         return None
-    if silence > SILENT:
-        return None
     who = f"process {holder['pid']} on {holder['host']}"
     return State(RUNNING, f"{who} since {holder['since']}, last sign {max(silence, 0):.0f} s ago")
 
 
 def _killed(job: Job, config: Config) -> State | None:
-    """A job that is gone without a message: its lock is still there, and silent."""
+    """A job that is gone without a message: its lock is still there."""
     holder = read_holder(lock_of(config))
     if holder is None:
         return None

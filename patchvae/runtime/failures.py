@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from patchvae.errors import ConfigError, LockedError, ResourceError, StoppedError, SuiteError
+from patchvae.runtime.disk import explain
 from patchvae.runtime.launch import rank
 from patchvae.runtime.machine import now, peak_memory_mib, pick_device
 from patchvae.runtime.results import read_result, write_result
@@ -39,6 +40,8 @@ def describe(error: Exception) -> tuple[str, int]:
         return str(error), error.exit_code
     if kind := _lacking(error):
         return f"out of {kind} memory: {error}", ResourceError.exit_code
+    if isinstance(error, OSError) and (line := explain(error)):
+        return line, ResourceError.exit_code
     return f"{type(error).__name__}: {error}", SuiteError.exit_code
 
 
