@@ -3,6 +3,7 @@
 A file's existence or time proves nothing.
 """
 
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ class States:
 
     def _found(self, job: Job) -> State | None:
         """Done or stale, by the result on disk; None when there is none."""
-        if not job.target.exists():
+        if not os.path.lexists(job.target):
             return None
         kind = "dataset" if job.kind == PREPARE else job.kind
         try:
@@ -138,7 +139,7 @@ class States:
 
         It is done when it exists and all before it is done.
         """
-        if not job.target.exists():
+        if not os.path.lexists(job.target):
             return State(PENDING)
         if any(self.of(before).word != DONE for before in job.needs):
             return State(STALE, f"its {job.needs[0].kind}s")

@@ -6,6 +6,7 @@ A record belongs to one configuration and one version of the code: it counts whi
 and goes away when the job succeeds or is stopped with its state saved.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -85,6 +86,8 @@ def recorded(config: Config) -> Iterator[None]:
             yield
         return
     path = record_path(config.run, stage_of(config))
+    with suppress(FileNotFoundError):
+        path.lstat()  # where no record can be, that shows before the work
     try:
         with _memory_explained(config):
             yield
@@ -121,7 +124,7 @@ def failure_of(config: Config) -> dict[str, Any] | None:
     None when there is none.
     """
     path = record_path(config.run, stage_of(config))
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
     record = read_result(path, "failure")
     current = (config.digest, source_of(config))

@@ -175,11 +175,10 @@ def test_a_broken_newest_state_is_named_and_the_previous_one_used(
 def stopped_in_the_middle(project: Path, arguments: tuple[str, ...]) -> tuple[Job, Path]:
     """A training that was stopped by SIGSTOP once it had saved a state, and its lock."""
     job = Job(project, *arguments)
-    assert job.process.pid is not None
     while not states(project):
         assert job.process.is_alive(), job.text()
         time.sleep(0.002)
-    os.kill(job.process.pid, signal.SIGSTOP)
+    job.stop()
     (lock,) = project.glob("results/tiny/locks/*.lock")
     os.utime(lock, (time.time() - 96, time.time() - 96))  # silent for longer than STALE
     return job, lock
@@ -193,8 +192,7 @@ def test_a_stopped_training_keeps_its_run_and_ends_as_undisturbed(
     first, _ = stopped_in_the_middle(project, arguments)
     assert Job(project, *arguments).wait() == 5
     assert f"being computed by {socket.gethostname()} process {first.process.pid} " in first.text()
-    assert first.process.pid is not None
-    os.kill(first.process.pid, signal.SIGCONT)
+    first.go_on()
     assert first.wait() == 0, first.text()
     disturbed = weights(run)
     pretrain(resolve_run(run), Options(device="cpu", data=parts_root))
@@ -212,8 +210,7 @@ def test_a_training_that_lost_its_run_to_another_machine_writes_nothing(
     lock.write_text(taken)
     shutil.rmtree(project / "results" / "tiny" / "state")
     before = {path: path.read_bytes() for path in project.rglob("results/**/*.*") if path.is_file()}
-    assert job.process.pid is not None
-    os.kill(job.process.pid, signal.SIGCONT)
+    job.go_on()
     assert job.wait() == 5, job.text()
     assert "was taken over by elsewhere process 1 since then meanwhile" in job.text()
     assert "Traceback" not in job.text()
