@@ -67,7 +67,7 @@ def read_sealed(path: Path, seal: Callable[[Any], str] = digest_of) -> tuple[dic
         document = json.loads(path.read_text(encoding="utf-8"))
         rest = {key: value for key, value in document.items() if key != "digest"}
         return document, document["digest"] == seal(rest)
-    except (KeyError, AttributeError, TypeError) as error:
+    except (KeyError, AttributeError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} is not sealed") from error
 
 
