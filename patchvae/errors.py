@@ -44,7 +44,7 @@ class CheckpointError(SuiteError):
 
 
 class ResourceError(SuiteError):
-    """Out of memory or disk."""
+    """Out of memory or disk, or a disk or GPU that cannot be used."""
 
     exit_code = 7
 

@@ -98,6 +98,16 @@ class Job:
         (self.folder / "go").touch()
         return self.wait()
 
+    def stop(self) -> None:
+        """Freeze the process, as SIGSTOP does."""
+        assert self.process.pid is not None
+        os.kill(self.process.pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let a frozen process run again."""
+        assert self.process.pid is not None
+        os.kill(self.process.pid, signal.SIGCONT)
+
     def wait(self) -> int:
         """The exit code; negative for a signal, as in subprocess."""
         self.process.join(PATIENCE)

@@ -4,6 +4,7 @@ Only the study `paper` follows the printed protocol, so only there is a number j
 are evaluated for every study. docs/comparison.md explains each verdict.
 """
 
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,7 +147,7 @@ def _read(study: Study, key: CellKey, path: Path) -> dict[str, Any] | None:
 
     None when there is none.
     """
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
     document = read_result(path, "cell")
     place = (document["study"], document["table"], document["row"], document["column"])

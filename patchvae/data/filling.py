@@ -23,7 +23,9 @@ import numpy as np
 from patchvae.data.decode import BadImageError, Item, decode
 from patchvae.data.writer import Writer, store_rows
 from patchvae.errors import DataError, ResourceError
+from patchvae.runtime.disk import writing
 from patchvae.runtime.progress import Progress
+from patchvae.runtime.results import write_text
 
 CHUNK = 512
 NAMED = 20  # bad images named in the error itself
@@ -66,7 +68,7 @@ def fill(
     with Progress(f"{writer.facts.name}: images", total) as progress:
         for chunk, fresh, failed in _decode_all(chunks, done, workers or _cores()):
             if fresh and not failed:
-                with logs[chunk.array.stem].open("a") as log:
+                with writing(logs[chunk.array.stem]), logs[chunk.array.stem].open("a") as log:
                     log.write(f"{chunk.key}\n")
             bad += failed
             seen += len(chunk.items)
@@ -83,7 +85,7 @@ def _log(writer: Writer, split: str) -> Path:
         log.unlink(missing_ok=True)
         writer.images(split, writer.counts[split])
         # last, so that it never speaks of an array that is not there
-        log.write_text(f"{heading}\n")
+        write_text(log, f"{heading}\n")
     return log
 
 
@@ -166,8 +168,7 @@ def _refuse(writer: Writer, bad: list[str]) -> None:
     text = ", ".join(bad[:NAMED])
     if len(bad) > NAMED:
         listing = writer.beside("bad_images.txt")
-        listing.parent.mkdir(parents=True, exist_ok=True)
-        listing.write_text("\n".join(bad) + "\n")
+        write_text(listing, "\n".join(bad) + "\n")
         text += f" and {len(bad) - NAMED} more, all listed in {listing}"
     raise DataError(
         f"{len(bad)} images of '{writer.facts.name}' cannot be decoded: {text}: "

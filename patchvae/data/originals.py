@@ -1,10 +1,12 @@
 """Original files as they were published: where they lie, and that they are what they should be."""
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from patchvae.errors import DataError
+from patchvae.runtime.results import write_text
 from patchvae.study.digests import file_digest
 
 
@@ -56,9 +58,16 @@ def insist(paths: Iterable[Path], record: Path) -> dict[str, str]:
 
 def remember(digests: dict[str, str], record: Path) -> None:
     """Record digests for `insist`, once the files have proved to be good."""
-    record.parent.mkdir(parents=True, exist_ok=True)
-    record.write_text(json.dumps({**_recorded(record), **digests}, indent=1, sort_keys=True) + "\n")
+    known = {**_recorded(record), **digests}
+    write_text(record, json.dumps(known, indent=1, sort_keys=True) + "\n")
 
 
 def _recorded(record: Path) -> dict[str, str]:
-    return json.loads(record.read_text()) if record.exists() else {}
+    if not os.path.lexists(record):
+        return {}
+    try:
+        return dict(json.loads(record.read_text(encoding="utf-8")))
+    except (ValueError, TypeError, RecursionError):
+        raise DataError(
+            f"{record} is damaged: delete it to accept the original files as they are now"
+        ) from None

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from patchvae.data.rows import read_rows
-from patchvae.errors import ResourceError
+from patchvae.runtime.disk import writing
 
 
 class RowFile:
@@ -32,14 +32,9 @@ class RowFile:
     def append(self, block: Tensor) -> None:
         """Write (B, C, h, w) behind what is there; ResourceError on a full disk."""
         rows = block.permute(0, 2, 3, 1) if self.channels_last else block
-        try:
+        with writing(f"{tempfile.gettempdir()} (or another folder, $TMPDIR) for features"):
             self._file.write(rows.contiguous().cpu().numpy().data)
             self._file.flush()
-        except OSError as error:
-            raise ResourceError(
-                f"cannot write features to {tempfile.gettempdir()}: {error.strerror};"
-                " free some space there or set TMPDIR"
-            ) from error
         self.n += len(block)
 
     def __getitem__(self, index: Tensor) -> Tensor:

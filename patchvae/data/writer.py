@@ -1,6 +1,6 @@
 """Writes the arrays of one dataset into a folder, block by block, in bounded memory."""
 
-import errno
+import math
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -9,7 +9,9 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import DTypeLike
 
-from patchvae.errors import DataError, ResourceError
+from patchvae.errors import DataError
+from patchvae.runtime.disk import writing
+from patchvae.runtime.lock import confirm_locks
 from patchvae.study.registry import Dataset
 
 SPLITS = ("train", "unlabelled", "test")
@@ -17,9 +19,10 @@ SPLITS = ("train", "unlabelled", "test")
 
 def store_rows(path: Path, start: int, block: np.ndarray) -> None:
     """Store `block` from row `start` on; mapped only meanwhile, to keep resident memory flat."""
-    array = np.load(path, mmap_mode="r+")
-    array[start : start + len(block)] = block
-    array.flush()
+    with writing(path):
+        array = np.load(path, mmap_mode="r+")
+        array[start : start + len(block)] = block
+        array.flush()
 
 
 class Writer:
@@ -54,19 +57,12 @@ class Writer:
 
     def create(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> None:
         """A new zero array; its disk space is taken at once, so that a full disk shows here."""
-        array = np.lib.format.open_memmap(self.path(name), "w+", dtype, shape)
-        size, offset = array.nbytes, array.offset
-        del array
-        with self.path(name).open("r+b") as f:
-            try:
+        confirm_locks()
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        with writing(f"{self.path(name)} ({size / 1e9:.1f} GB, under the data root PATCHVAE_DATA)"):
+            offset = np.lib.format.open_memmap(self.path(name), "w+", dtype, shape).offset
+            with self.path(name).open("r+b") as f:
                 os.posix_fallocate(f.fileno(), 0, offset + size)
-            except OSError as error:
-                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                    raise
-                raise ResourceError(
-                    f"no space for {self.path(name)} ({size / 1e9:.1f} GB): "
-                    "free some, or move the data root (PATCHVAE_DATA)"
-                ) from None
 
     def put(self, name: str, start: int, block: np.ndarray) -> None:
         """`store_rows` of an array by its name."""

@@ -5,15 +5,16 @@ import io
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from patchvae.errors import CheckpointError
 
 MARK = "layer1.0.conv1.weight"  # what stands before it in a file is an encoder's prefix
+DEEPEST = 20  # mappings in mappings, of a file that is read
 UNUSED = "num_batches_tracked"  # old files lack it, and nothing depends on it
 
 
@@ -21,8 +22,8 @@ def read_tensors(path: Path, content: bytes) -> dict[str, Tensor]:
     """Every tensor of a `.safetensors` or `torch.save` file by its dotted name through nested
     mappings.
 
-    A pickle may hold tensors, plain values and an `argparse.Namespace`; CheckpointError for any
-    other object, whose code would run, and for a broken file.
+    A pickle may hold tensors, plain values, numpy's numbers and an `argparse.Namespace`;
+    CheckpointError for any other object, whose code would run, and for a broken file.
     """
     if path.suffix == ".safetensors":
         from safetensors import SafetensorError
@@ -30,18 +31,20 @@ def read_tensors(path: Path, content: bytes) -> dict[str, Tensor]:
 
         try:
             return load(content)
-        except SafetensorError as error:
+        except (SafetensorError, ValueError, KeyError, TypeError) as error:
             raise CheckpointError(f"{path} is no whole safetensors file ({error})") from None
     try:
-        with torch.serialization.safe_globals([argparse.Namespace]):
+        with torch.serialization.safe_globals([argparse.Namespace, *_numpy_numbers()]):
             document = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except (UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, IndexError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # a foreign pickle can make the unpickler raise anything
         raise CheckpointError(
             f"{path} is no checkpoint of tensors and plain values ({_reason(error)}): save its "
             "state"
             " dict alone, where you trust the file"
         ) from None
-    return dict(_flatten(document, ""))
+    return dict(_flatten(document, path))
 
 
 def _reason(error: Exception) -> str:
@@ -51,13 +54,32 @@ def _reason(error: Exception) -> str:
     return (named or lines or [type(error).__name__])[0]
 
 
-def _flatten(value: Any, name: str) -> Iterable[tuple[str, Tensor]]:
-    if isinstance(value, Tensor):
-        yield name, value
-    elif isinstance(value, Mapping):
-        for key, inner in value.items():
-            if isinstance(key, str):
-                yield from _flatten(inner, f"{name}.{key}" if name else key)
+def _numpy_numbers() -> list[Any]:
+    """What a pickle needs for a numpy scalar, such as an old checkpoint's `best_acc`; no objects.
+
+    numpy 1 wrote the same function under another name.
+    """
+    scalar = np.float64(0).__reduce__()[0]
+    kinds = {type(np.dtype(code)) for code in "?bBhHiIlLqQefd"}
+    return [scalar, (scalar, "numpy.core.multiarray.scalar"), np.dtype, *kinds]
+
+
+def _flatten(document: Any, path: Path) -> Iterable[tuple[str, Tensor]]:
+    """Tensors with their dotted names, in the order of the file."""
+    waiting, levels = [("", document, 0)], 0
+    while waiting:
+        name, value, levels = waiting.pop()
+        if isinstance(value, Tensor):
+            yield name, value
+        elif isinstance(value, Mapping):
+            if levels == DEEPEST:
+                raise CheckpointError(
+                    f"{path} nests mappings more than {DEEPEST} deep, or one in itself: save its"
+                    " state dict alone"
+                )
+            inner = [(f"{name}.{key}" if name else key, inside, levels + 1)
+                     for key, inside in value.items() if isinstance(key, str)]  # fmt: skip
+            waiting += reversed(inner)
 
 
 def prefixes(found: Iterable[str]) -> list[str]:
@@ -86,23 +108,36 @@ def take(
 ) -> dict[str, Tensor]:
     """`wanted`'s tensors out of a file.
 
-    CheckpointError names those missing, misshapen or not finite.
+    CheckpointError names those missing, misshapen or unusable.
     """
     state, wrong = dict(wanted), []
     for name, ours in wanted.items():
         theirs = found.get(prefix + name)
-        if theirs is not None and theirs.shape == ours.shape and torch.isfinite(theirs).all():
+        fault = "is missing" if theirs is None else unusable(name, theirs, ours)
+        if theirs is not None and not fault:
             state[name] = theirs
-        elif theirs is None and not name.endswith(UNUSED):
-            wrong.append(f"{prefix}{name} is missing")
-        elif theirs is not None and theirs.shape != ours.shape:
-            wrong.append(f"{prefix}{name} is {tuple(theirs.shape)}, not {tuple(ours.shape)}")
-        elif theirs is not None:
-            wrong.append(f"{prefix}{name} is not finite")
+        elif not name.endswith(UNUSED):
+            wrong.append(f"{prefix}{name} {fault}")
     if wrong:
         more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
         raise CheckpointError(f"{path} does not fit the trunk: {'; '.join(wrong[:5])}{more}")
     return state
+
+
+def unusable(name: str, theirs: Tensor, ours: Tensor) -> str:
+    """Why a tensor cannot stand for ours of this name; empty when it can."""
+    if theirs.layout is not torch.strided or theirs.is_quantized or theirs.is_meta:
+        return "is sparse, quantised or without data"
+    if theirs.is_complex() or theirs.is_floating_point() != ours.is_floating_point():
+        return f"holds {theirs.dtype}, not {ours.dtype}".replace("torch.", "")
+    if theirs.shape != ours.shape:
+        return f"is {tuple(theirs.shape)}, not {tuple(ours.shape)}"
+    narrowed = theirs.to(ours.dtype)
+    if not torch.isfinite(narrowed).all():
+        return f"is not finite as {ours.dtype}".replace("torch.", "")
+    return (
+        "is negative, a variance" if name.endswith("running_var") and (narrowed < 0).any() else ""
+    )
 
 
 def summary(names: Iterable[str]) -> str:

@@ -3,6 +3,7 @@
 A file's existence or time proves nothing.
 """
 
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,8 +14,7 @@ from patchvae.errors import CheckpointError
 from patchvae.planning.jobs import CELL, PREPARE, PROBE, REPORT, TABLE, Job
 from patchvae.planning.work import steps
 from patchvae.runtime.failures import failure_of
-from patchvae.runtime.lock import STALE as SILENT
-from patchvae.runtime.lock import read_holder
+from patchvae.runtime.lock import live_holder, read_holder
 from patchvae.runtime.results import read_result
 from patchvae.runtime.stage import Config, lock_of, source_of, states_of
 from patchvae.study import paths
@@ -73,7 +73,7 @@ class States:
 
     def _found(self, job: Job) -> State | None:
         """Done or stale, by the result on disk; None when there is none."""
-        if not job.target.exists():
+        if not os.path.lexists(job.target):
             return None
         kind = "dataset" if job.kind == PREPARE else job.kind
         try:
@@ -138,7 +138,7 @@ class States:
 
         It is done when it exists and all before it is done.
         """
-        if not job.target.exists():
+        if not os.path.lexists(job.target):
             return State(PENDING)
         if any(self.of(before).word != DONE for before in job.needs):
             return State(STALE, f"its {job.needs[0].kind}s")
@@ -146,23 +146,21 @@ class States:
 
 
 def _running(job: Job, config: Config) -> State | None:
-    """Whether a live job holds the lock: its last sign is recent."""
+    """Whether a live job holds the lock."""
     path = lock_of(config)
-    holder = read_holder(path)
+    holder = live_holder(path)
     if holder is None:
         return None
     try:
         silence = time.time() - path.stat().st_mtime
     except FileNotFoundError:  # released meanwhile
         return None
-    if silence > SILENT:
-        return None
     who = f"process {holder['pid']} on {holder['host']}"
     return State(RUNNING, f"{who} since {holder['since']}, last sign {max(silence, 0):.0f} s ago")
 
 
 def _killed(job: Job, config: Config) -> State | None:
-    """A job that is gone without a message: its lock is still there, and silent."""
+    """A job that is gone without a message: its lock is still there."""
     holder = read_holder(lock_of(config))
     if holder is None:
         return None

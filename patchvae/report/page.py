@@ -5,6 +5,7 @@ No network, no date of its own: the same results give the same bytes. What is mi
 
 import base64
 import json
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ class Illustration:
     @property
     def source(self) -> str:
         """The PNG as a data URI, empty when it is not drawn."""
-        if not self.png.exists():
+        if not os.path.lexists(self.png):
             return ""
         return f"data:image/png;base64,{base64.b64encode(self.png.read_bytes()).decode()}"
 
@@ -196,7 +197,7 @@ def parameter_counts(study: str) -> Iterator[dict[str, Any]]:
 
     for name in ARCHITECTURE_TABLES:
         path = paths.table(study, name, "csv")
-        if path.exists():
+        if os.path.lexists(path):
             with path.open(encoding="utf-8", newline="") as file:
                 yield from csv.DictReader(file)
 

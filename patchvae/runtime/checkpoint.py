@@ -81,7 +81,7 @@ class StateStore:
         name = f"{position:010d}-{hashlib.sha256(content).hexdigest()}.pt"
         write_bytes(self.folder / name, content)
         for old in self._states()[:-2]:
-            old.unlink()
+            old.unlink(missing_ok=True)
 
     def load(self, warn: Any = print) -> dict[str, Any] | None:
         """The newest state whose digest holds, or None; `warn` gets a line for each broken one."""

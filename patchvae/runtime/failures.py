@@ -6,12 +6,14 @@ A record belongs to one configuration and one version of the code: it counts whi
 and goes away when the job succeeds or is stopped with its state saved.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from patchvae.errors import ConfigError, LockedError, ResourceError, StoppedError, SuiteError
+from patchvae.runtime.disk import explain
 from patchvae.runtime.launch import rank
 from patchvae.runtime.machine import now, peak_memory_mib, pick_device
 from patchvae.runtime.results import read_result, write_result
@@ -39,6 +41,8 @@ def describe(error: Exception) -> tuple[str, int]:
         return str(error), error.exit_code
     if kind := _lacking(error):
         return f"out of {kind} memory: {error}", ResourceError.exit_code
+    if isinstance(error, OSError) and (line := explain(error)):
+        return line, ResourceError.exit_code
     return f"{type(error).__name__}: {error}", SuiteError.exit_code
 
 
@@ -82,6 +86,8 @@ def recorded(config: Config) -> Iterator[None]:
             yield
         return
     path = record_path(config.run, stage_of(config))
+    with suppress(FileNotFoundError):
+        path.lstat()  # where no record can be, that shows before the work
     try:
         with _memory_explained(config):
             yield
@@ -118,7 +124,7 @@ def failure_of(config: Config) -> dict[str, Any] | None:
     None when there is none.
     """
     path = record_path(config.run, stage_of(config))
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
     record = read_result(path, "failure")
     current = (config.digest, source_of(config))

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -13,10 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from patchvae import __version__
-from patchvae.errors import ConfigError
+from patchvae.errors import ConfigError, ResourceError
 from patchvae.runtime.launch import ranks, runs_per_gpu
 from patchvae.runtime.stop import StopRequest
 from patchvae.study import paths
+
+# what says that a job was given a GPU, with the values that say that it was given none
+GIVEN = {
+    "SLURM_JOB_GPUS": (),
+    "SLURM_STEP_GPUS": (),
+    "SLURM_GPUS": ("0",),  # what the rule's `gpu` asked for
+    "SLURM_GPUS_ON_NODE": ("0",),
+    "CUDA_VISIBLE_DEVICES": ("-1", "NoDevFiles"),
+}
 
 
 @dataclass(frozen=True)
@@ -42,16 +52,58 @@ def now() -> str:
 
 
 def pick_device(name: str) -> Any:
-    """The torch device called `auto`, `cpu` or `cuda`; ConfigError for others or without a GPU."""
+    """The torch device called `auto`, `cpu` or `cuda`; ConfigError for others or without a GPU.
+
+    `auto` is the CPU where there is no GPU, but ResourceError where this job was given one.
+    """
     import torch
 
     if name not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"unknown device '{name}': choose one of auto, cpu or cuda")
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+        if name == "cpu" and (given := _given_gpu()):
+            raise ResourceError(
+                f"this job was given a GPU ({given}), but PyTorch sees none: {_why_no_gpu()};"
+                " docs/cluster.md says which wheel goes with which driver, and --device cpu"
+                " (PATCHVAE_DEVICE=cpu) trains without"
+            )
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device 'cuda' was asked for, but PyTorch sees no GPU: use --device cpu")
     return torch.device(name)
+
+
+def _given_gpu() -> str:
+    """The variable by which Slurm or the user gave this job a GPU; empty when nobody did."""
+    for name, none in GIVEN.items():
+        if (value := os.environ.get(name, "")) not in ("", *none):
+            return f"{name}={value}"
+    return ""
+
+
+def _why_no_gpu() -> str:
+    """What is wrong between this machine's driver and this PyTorch."""
+    import torch
+
+    driver, cuda = _driver(), torch.version.cuda
+    found = f"NVIDIA driver {driver}" if driver else "no NVIDIA driver"
+    if cuda is None:
+        return f"{found}, PyTorch {torch.__version__} without CUDA: install one with CUDA"
+    found += f", PyTorch {torch.__version__} for CUDA {cuda}"
+    if driver:
+        return f"{found}: install one for a CUDA that this driver has"
+    return f"{found}: this node has no GPU, or the container none (apptainer --nv)"
+
+
+def _driver() -> str:
+    """The version of the NVIDIA driver; empty without one."""
+    loaded = Path("/proc/driver/nvidia/version")
+    text = loaded.read_text() if loaded.is_file() else ""
+    if not text and shutil.which("nvidia-smi"):
+        command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+        text = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    found = re.search(r"\b\d{3}\.\d+(\.\d+)?\b", text)
+    return found[0] if found else ""
 
 
 @cache

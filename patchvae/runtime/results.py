@@ -12,7 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from patchvae.errors import CheckpointError, ResourceError
+from patchvae.errors import CheckpointError
+from patchvae.runtime.disk import writing
+from patchvae.runtime.lock import confirm_locks
 from patchvae.study.digests import digest_of, file_digest
 
 SCHEMA = 1
@@ -21,25 +23,27 @@ SCHEMA = 1
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace `path` atomically: temporary name, fsync, rename, fsync of the folder.
 
-    A full disk raises ResourceError and leaves the old file whole.
+    What the file system refuses is a ResourceError, and leaves the old file whole; so does a lock
+    of this process that is no longer its own, a LockedError.
     """
-    name = ""
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(name, 0o644)
+            confirm_locks()
+            os.replace(name, path)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(name)
+            raise
         folder = os.open(path.parent, os.O_RDONLY)
         os.fsync(folder)
         os.close(folder)
-    except OSError as error:
-        with suppress(FileNotFoundError):
-            os.unlink(name)
-        raise ResourceError(f"cannot write {path}: {error.strerror}; free some space") from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -63,7 +67,7 @@ def read_sealed(path: Path, seal: Callable[[Any], str] = digest_of) -> tuple[dic
         document = json.loads(path.read_text(encoding="utf-8"))
         rest = {key: value for key, value in document.items() if key != "digest"}
         return document, document["digest"] == seal(rest)
-    except (KeyError, AttributeError, TypeError) as error:
+    except (KeyError, AttributeError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} is not sealed") from error
 
 

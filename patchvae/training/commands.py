@@ -26,7 +26,12 @@ def job(command: Callable[..., Any]) -> Callable[..., Any]:
             command(*arguments, stop=stop, **options)
 
     for option in (
-        click.option("--device", default="auto", help="auto, cpu or cuda"),
+        click.option(
+            "--device",
+            default="auto",
+            envvar="PATCHVAE_DEVICE",
+            help="auto, cpu or cuda [$PATCHVAE_DEVICE]",
+        ),
         click.option(
             "--gpus", type=click.IntRange(1), help="processes, one a GPU [the study's gpus_per_run]"
         ),

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from patchvae.errors import CheckpointError, DataError
-from patchvae.models.foreign import UNUSED, choose_prefix, prefixes, read_tensors
+from patchvae.models.foreign import UNUSED, choose_prefix, prefixes, read_tensors, unusable
 from patchvae.models.losses import Reconstruction
 from patchvae.models.patchvae import PatchVAE, Prior
 from patchvae.models.schedules import Temperature
@@ -168,6 +168,18 @@ def _mean_first(names: Sequence[str], path: Path) -> list[str]:
     return [*mean, *variance]
 
 
+def _join(state: dict[str, Tensor], name: str, theirs: list[Tensor]) -> str:
+    """Set one of our tensors from theirs, one behind the other; why not, or nothing."""
+    parts = state[name].chunk(len(theirs))
+    if len(parts) != len(theirs):
+        return f"is not {len(theirs)} tensors"
+    for part, ours in zip(theirs, parts, strict=True):
+        if fault := unusable(name, part, ours):
+            return fault
+    state[name] = torch.cat(theirs)
+    return ""
+
+
 def _imported(
     module: nn.Module,
     trunk: Trunk,
@@ -176,18 +188,16 @@ def _imported(
     joined: Mapping[str, list[str]],
     path: Path,
 ) -> Imported:
-    """Fill our module; CheckpointError names tensors that are missing, misshapen or not finite."""
+    """Fill our module; CheckpointError names tensors that are missing, misshapen or unusable."""
     parts = {ours: [theirs] for ours, theirs in names.items()} | dict(joined)
     state, wrong = module.state_dict(), []
     for ours, theirs in parts.items():
         lacking = [name for name in theirs if name not in found]
-        value = None if lacking else torch.cat([found[name] for name in theirs])
-        if value is None or value.shape != state[ours].shape or not torch.isfinite(value).all():
-            wrong.append(f"{' + '.join(theirs)} for {ours}")
-        else:
-            state[ours] = value
+        fault = "is missing" if lacking else _join(state, ours, [found[name] for name in theirs])
+        if fault:
+            wrong.append(f"{' + '.join(theirs)} for {ours} {fault}")
     if wrong:
-        raise CheckpointError(f"{path}: missing, misshapen or not finite: {'; '.join(wrong[:5])}")
+        raise CheckpointError(f"{path}: {'; '.join(wrong[:5])}")
     module.load_state_dict(state)
     if isinstance(module, PatchVAE):
         trunk = module.trunk

@@ -33,6 +33,7 @@ def make_checkout(folder: Path, data: Path) -> Checkout:
     (folder / "config" / "long.yaml").write_text(LONG)
     checkout = Checkout(folder, data)
     checkout.env["PATCHVAE_POLL"] = "3"
+    checkout.env["PATCHVAE_DEVICE"] = "cpu"  # its GPUs are pretended: auto would refuse
     checkout.edit(
         "patchvae/training/commands.py",
         '"--save-every", default=300.0',

@@ -3,9 +3,11 @@
 import argparse
 import io
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save
@@ -122,3 +124,84 @@ def test_missing_and_misshapen_tensors_are_named() -> None:
 def test_summary_names_every_group() -> None:
     assert summary(["fc.weight", "fc.bias"]) == "fc.weight, fc.bias"
     assert summary(["layer3.0.a", "layer3.0.b", "t"]) == "layer3.0 (2), t"
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.float16, np.int64, np.uint8, np.bool_])
+def test_numpys_numbers_are_taken(kind: Any, zipped: bool) -> None:
+    document = {"best_acc": kind(1), "epoch": 90, "state_dict": {"w": torch.ones(2)}}
+    assert set(read_tensors(PT, pickled(document, zipped))) == {"state_dict.w"}
+
+
+def test_the_numbers_of_numpy_1_are_taken() -> None:
+    """Its pickles name the function by numpy.core, as every old checkpoint does."""
+    content = pickled({"best_acc": np.float64(1), "w": torch.ones(2)}, zipped=False)
+    old = content.replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
+    assert old != content
+    assert set(read_tensors(PT, old)) == {"w"}
+
+
+@pytest.mark.parametrize("value", [np.ones(3), np.array([Hostile(Path("x"))], dtype=object)])
+def test_numpys_arrays_and_objects_are_refused(value: Any) -> None:
+    with pytest.raises(CheckpointError, match="numpy"):
+        read_tensors(PT, pickled({"best": value, "w": torch.ones(2)}))
+
+
+def nested(levels: int) -> dict[str, Any]:
+    document: dict[str, Any] = {"w": torch.ones(2)}
+    for _ in range(levels):
+        document = {"x": document}
+    return document
+
+
+def pickled_with_room(document: Any) -> bytes:
+    """Deep documents need a larger stack to be written than to be refused."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(100_000)
+    try:
+        return pickled(document)
+    finally:
+        sys.setrecursionlimit(before)
+
+
+def test_mappings_in_mappings_are_read_to_a_depth_that_no_checkpoint_has() -> None:
+    assert set(read_tensors(PT, pickled(nested(19)))) == {"x." * 19 + "w"}
+    endless: dict[str, Any] = {"w": torch.ones(2)}
+    endless["x"] = endless
+    for document in (nested(20), nested(3_000), endless):
+        with pytest.raises(CheckpointError, match=r"more than 20 deep|no checkpoint of tensors"):
+            read_tensors(PT, pickled_with_room(document))
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        (
+            "conv1.weight",
+            lambda x: torch.full_like(x, 1e300, dtype=torch.float64),
+            "is not finite as",
+        ),
+        ("conv1.weight", lambda x: x.to(torch.complex64), "holds complex64, not float32"),
+        ("conv1.weight", lambda x: x.to(torch.int64), "holds int64, not float32"),
+        ("conv1.weight", lambda x: x > 0, "holds bool, not float32"),
+        ("conv1.weight", lambda x: x.to_sparse(), "is sparse, quantised or without data"),
+        ("conv1.weight", lambda x: x.to("meta"), "is sparse, quantised or without data"),
+        ("conv1.weight", lambda x: torch.quantize_per_tensor(x, 0.1, 0, torch.qint8), "is sparse"),
+        ("bn1.running_var", lambda x: -x, "is negative, a variance"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*quantize")
+def test_tensors_that_are_no_weights_are_named(name: str, change: Any, words: str) -> None:
+    ours = Trunk().state_dict()
+    theirs = read_tensors(PT, pickled({**ours, name: change(ours[name])}))
+    with pytest.raises(CheckpointError, match=rf"{name} {words}"):
+        take(theirs, "", ours, PT)
+
+
+def test_half_and_double_precision_are_taken() -> None:
+    ours = Trunk().state_dict()
+    for dtype in (torch.float16, torch.bfloat16, torch.float64):
+        theirs = {name: value.to(dtype) for name, value in ours.items()}  # counters too
+        taken = take(theirs, "", ours, PT)
+        assert taken["conv1.weight"].dtype == dtype
+        assert taken["bn1.num_batches_tracked"].dtype == torch.int64

@@ -107,7 +107,7 @@ def test_a_probe_of_another_encoder_is_stale(mini):
     assert state_of("probe", 0).detail == "its encoder is another"
 
 
-def test_a_held_lock_is_a_running_job_and_a_silent_one_a_killed_job(mini):
+def test_a_held_lock_is_a_running_job_and_one_left_behind_a_killed_job(mini):
     write_stamp()
     run = mini_cell().probes()[0].run
     path = paths.lock(run.study, run.name)
@@ -116,10 +116,15 @@ def test_a_held_lock_is_a_running_job_and_a_silent_one_a_killed_job(mini):
         assert state.word == "running"
         assert f"process {os.getpid()}" in state.detail
         long_ago = time.time() - lock.STALE - 5
-        os.utime(path, (long_ago, long_ago))
-        state = state_of("pretrain")
-        assert state.word == "failed"
-        assert "was killed" in state.detail
+        os.utime(path, (long_ago, long_ago))  # stopped, but alive: the kernel holds its lock
+        assert state_of("pretrain").word == "running"
+        held = path.read_text()
+    assert state_of("pretrain").word == "not started"
+    path.write_text(held)  # what a killed process leaves
+    state = state_of("pretrain")
+    assert state.word == "failed"
+    assert "was killed" in state.detail
+    path.write_text("{}")
     assert state_of("pretrain").word == "not started"
 
 

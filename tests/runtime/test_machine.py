@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_study import REPO
+from small_study import REPO, tiny_run
 
 from patchvae.errors import ConfigError, StoppedError
 from patchvae.numerics.seeds import derive_seed
-from patchvae.runtime.machine import Options, now, pick_device, provenance
+from patchvae.runtime.machine import GIVEN, Options, now, pick_device, provenance
 from patchvae.runtime.stop import STOP_SIGNALS, StopRequest, stop_on_signal
 
 GOLDEN = (4446603415860310472, 4514755700383370789)
@@ -21,9 +21,39 @@ GOLDEN = (4446603415860310472, 4514755700383370789)
 
 def test_a_gpu_that_is_not_there_is_not_replaced_silently(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for name in GIVEN:
+        monkeypatch.delenv(name, raising=False)
     with pytest.raises(ConfigError, match="use --device cpu"):
         pick_device("cuda")
     assert pick_device("auto") == pick_device("cpu") == torch.device("cpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        *[(name, "1", 7) for name in GIVEN],
+        *[("SLURM_JOB_GPUS", "0", 7), ("CUDA_VISIBLE_DEVICES", "GPU-8932f937-d72c", 7)],
+        # no GPU was given, as on a laptop: goes on, to the images that are not there
+        *[("SLURM_GPUS", "0", 3), ("CUDA_VISIBLE_DEVICES", "", 3), ("SLURM_JOB_ID", "17", 3)],
+        *[("CUDA_VISIBLE_DEVICES", "-1", 3), ("CUDA_VISIBLE_DEVICES", "NoDevFiles", 3)],
+    ],
+)
+def test_a_job_that_was_given_a_gpu_never_trains_on_the_cpu_unasked(
+    name: str, value: str, code: int, project: Path
+) -> None:
+    run = tiny_run("beta-vae")
+    env = {key: kept for key, kept in os.environ.items() if key not in GIVEN} | {name: value}
+    command = [sys.executable, "-m", "patchvae", "pretrain", run.name]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    line = done.stderr.splitlines()[-1]
+    assert (f"given a GPU ({name}={value}), but PyTorch sees none" in line) == (code == 7)
+    if code == 7:
+        assert torch.__version__ in line
+        assert "driver" in line
+        done = subprocess.run([*command, "--device", "cpu"], env=env, capture_output=True)
+        assert done.returncode == 3
 
 
 @pytest.mark.parametrize("name", ["gpu", "tpu", "", "cpu;ls"])

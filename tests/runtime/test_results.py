@@ -124,7 +124,7 @@ def test_a_full_disk_leaves_the_old_file_whole(tmpfs: Callable[[str], Path]) -> 
     small_disk = tmpfs("size=64k,nr_inodes=8")
     path = small_disk / "metrics.json"
     write_bytes(path, b"old")
-    with pytest.raises(ResourceError, match="No space left on device; free some space"):
+    with pytest.raises(ResourceError, match="No space left on device: free some space"):
         write_bytes(path, bytes(200_000))
     assert path.read_bytes() == b"old"
     assert os.listdir(small_disk) == ["metrics.json"]

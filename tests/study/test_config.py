@@ -1,6 +1,7 @@
 """Studies and the protocol: every bad key, type, value and name is one clear line, exit code 2."""
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,7 @@ def test_an_unknown_study_is_refused_with_what_there_is(project: Path, name: str
 def test_broken_yaml_and_tags_are_refused_in_one_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "x.yaml"
     path.write_text(text)
-    with pytest.raises(ConfigError, match="not valid YAML") as caught:
+    with pytest.raises(ConfigError, match=r"not valid YAML|more than 50 levels") as caught:
         read_yaml(path)
     assert "\n" not in str(caught.value)
 
@@ -353,3 +354,61 @@ def test_unknown_protocol_key_is_refused(in_repo: Path) -> None:
 
 def test_tests_read_the_repositorys_config(in_repo: Path) -> None:
     assert Path.cwd() == REPO
+
+
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * 10)}]\n" for k in range(1, 9)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (BOMB, "more than 50 levels deep, or more than 100,000 values"),
+        ("a: &a {x: *a}\n", "line 1: more than 50 levels"),
+        ("a: &a [*a]\n", "line 1: more than 50 levels"),
+        ("[" * 51 + "]" * 51, "line 1: more than 50 levels"),
+        ("[" * 300_000, "line 1: more than 50 levels"),
+        ("{a: " * 10_000 + "1" + "}" * 10_000, "line 1: more than 50 levels"),
+        ("- x\n" * 100_001, "line 100000: "),
+        ("#" * 1_000_001, "larger than 1,000,000 bytes"),
+        ("\u00fc" * 500_001, "larger than 1,000,000 bytes"),
+        ("a: 1" + "0" * 5_000, "not valid YAML"),
+        ("a: 2026-13-45", "not valid YAML"),
+        ("a: {<<: {b: 1}, <<: {b: 2}}", "key '<<' stands twice, in lines 1 and 1"),
+        ("a: \ud800", "not valid YAML"),
+        ("a: \x00", "not valid YAML"),
+        ("? [a]\n: 1", "not valid YAML"),
+    ],
+    ids=range(15),
+)
+def test_yaml_that_would_fill_memory_or_time_is_refused_at_once(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_bytes(text.encode(errors="surrogatepass"))
+    begun = time.process_time()
+    with pytest.raises(ConfigError) as caught:
+        read_yaml(path)
+    assert time.process_time() - begun < 5
+    assert words in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_endless_file_is_refused() -> None:
+    with pytest.raises(ConfigError, match="larger than"):
+        read_yaml(Path("/dev/zero"))
+
+
+def test_aliases_and_one_merge_are_taken(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\nc: [*a, *a]\n")
+    a = {"x": 1, "y": 2}
+    assert read_yaml(path) == {"a": a, "b": {"x": 1, "y": 3}, "c": [a, a]}
+
+
+@pytest.mark.parametrize("seed", ["2147483648", "1" + "0" * 4000])
+def test_a_seed_that_no_generator_takes_is_refused(project: Path, seed: str) -> None:
+    edit_study("seeds: [0, 1]", f"seeds: [0, {seed}]")
+    refused(project, "seeds.1", "is greater than the maximum")

@@ -2,9 +2,13 @@
 
 import csv
 import json
+import os
 import random
+import shutil
 import signal
+import socket
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -168,6 +172,53 @@ def test_a_broken_newest_state_is_named_and_the_previous_one_used(
     assert weights(run) == disturbed
 
 
+def stopped_in_the_middle(project: Path, arguments: tuple[str, ...]) -> tuple[Job, Path]:
+    """A training that was stopped by SIGSTOP once it had saved a state, and its lock."""
+    job = Job(project, *arguments)
+    while not states(project):
+        assert job.process.is_alive(), job.text()
+        time.sleep(0.002)
+    job.stop()
+    (lock,) = project.glob("results/tiny/locks/*.lock")
+    os.utime(lock, (time.time() - 96, time.time() - 96))  # silent for longer than STALE
+    return job, lock
+
+
+def test_a_stopped_training_keeps_its_run_and_ends_as_undisturbed(
+    project: Path, parts_root: Path
+) -> None:
+    run = tiny_run("beta-vae")
+    arguments = ("pretrain", run.name, "--data", str(parts_root), "--save-every", "0")
+    first, _ = stopped_in_the_middle(project, arguments)
+    assert Job(project, *arguments).wait() == 5
+    assert f"being computed by {socket.gethostname()} process {first.process.pid} " in first.text()
+    first.go_on()
+    assert first.wait() == 0, first.text()
+    disturbed = weights(run)
+    pretrain(resolve_run(run), Options(device="cpu", data=parts_root))
+    assert weights(run) == disturbed
+
+
+def test_a_training_that_lost_its_run_to_another_machine_writes_nothing(
+    project: Path, parts_root: Path
+) -> None:
+    run = tiny_run("beta-vae")
+    arguments = ("pretrain", run.name, "--data", str(parts_root), "--save-every", "0")
+    job, lock = stopped_in_the_middle(project, arguments)
+    lock.unlink()
+    taken = '{"host": "elsewhere", "pid": 1, "since": "then"}'
+    lock.write_text(taken)
+    shutil.rmtree(project / "results" / "tiny" / "state")
+    before = {path: path.read_bytes() for path in project.rglob("results/**/*.*") if path.is_file()}
+    job.go_on()
+    assert job.wait() == 5, job.text()
+    assert "was taken over by elsewhere process 1 since then meanwhile" in job.text()
+    assert "Traceback" not in job.text()
+    after = {path: path.read_bytes() for path in project.rglob("results/**/*.*") if path.is_file()}
+    assert after == before
+    assert lock.read_text() == taken
+
+
 def test_a_full_disk_exits_7_with_the_last_states_whole(
     project: Path, parts_root: Path, tmpfs: Callable[[str], Path]
 ) -> None:
@@ -179,7 +230,7 @@ def test_a_full_disk_exits_7_with_the_last_states_whole(
     arguments = ("pretrain", run.name, "--data", str(parts_root), "--save-every", "0")
     job = Job(disk, *arguments)
     assert job.wait() == 7, job.text()
-    assert "No space left on device; free some space" in job.text()
+    assert "No space left on device: free some space" in job.text()
     assert "Traceback" not in job.text()
     assert [int(path.name[:10]) for path in states(disk)] == [1, 2]
     subprocess.run(["mount", "-o", "remount,size=200m", str(disk)], check=True)
