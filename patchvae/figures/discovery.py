@@ -131,6 +131,7 @@ def _final_methods(data: Discovery) -> list[str]:
 
 def _end(axis: Axes, data: Discovery, dataset: str) -> None:
     methods = _final_methods(data)
+    axis.update_datalim([(0, 0)])  # axes begin at 0
     for name, scores in final_scores(data, dataset).items():
         row = methods.index(name)
         for k, kind in enumerate(VOCABULARY):
@@ -142,7 +143,6 @@ def _end(axis: Axes, data: Discovery, dataset: str) -> None:
     axis.set_yticks(range(len(methods)), methods)
     axis.set_ylim(len(methods) - 0.4, -0.6)
     axis.set(xlabel="average precision at the end (%)", title=DATASETS[dataset].title)
-    axis.update_datalim([(0, 0)])
     axis.xaxis.set_major_locator(MaxNLocator(5))
 
 
