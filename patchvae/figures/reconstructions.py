@@ -1,17 +1,28 @@
 """Test images and what each model of Table 1 makes of them, in eval mode."""
 
 import torch
+from torch import Tensor
 
 from patchvae.figures.canvas import title_of
 from patchvae.figures.catalogue import Target
 from patchvae.figures.gallery import Gallery, draw_gallery
-from patchvae.figures.networks import held_out, load_trained, reconstruct
+from patchvae.figures.networks import held_out, load_trained
+from patchvae.models.base import Unsupervised
+from patchvae.models.bigan import BiGAN
 from patchvae.runtime.machine import Options
 from patchvae.study.registry import DATASETS
 
 COUNT = 8
 
 draw = draw_gallery
+
+
+def reconstruct(model: Unsupervised, x: Tensor) -> Tensor:
+    """x_hat of a VAE in eval mode, or G(E(x)) of a BiGAN."""
+    if isinstance(model, BiGAN):
+        return model.decoder(model.encode(x))
+    x_hat: Tensor = model(x)[0]
+    return x_hat
 
 
 @torch.no_grad()
