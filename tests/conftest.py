@@ -24,6 +24,14 @@ PACKAGES = {
 }
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What uses a browser needs one; before `-m needs` chooses."""
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.needs("chromium", "chromedriver"))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test marked `needs(what, ...)` where that is missing, and say how to get it."""
     wanted = [what for mark in item.iter_markers("needs") for what in mark.args]

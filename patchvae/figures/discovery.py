@@ -98,8 +98,7 @@ def kmeans_maps(trained: Trained, clusters: int, stride: int) -> np.ndarray:
 
 def draw(data: Discovery) -> Figure:
     """A column a dataset: above, every method at its end; below, Table 1's models over training."""
-    rows = max(len(final_scores(data, dataset)) for dataset in data.datasets)
-    heights = (0.19 * rows + 0.95, 2.2)
+    heights = (0.19 * len(_final_methods(data)) + 0.95, 2.2)
     figure = new_figure(sum(heights))
     halves = figure.subfigures(2, 1, height_ratios=heights, squeeze=False)[:, 0]
     for panels, one in zip(halves, (_end, _training), strict=True):
@@ -124,20 +123,26 @@ def final_scores(data: Discovery, dataset: str) -> dict[str, list[Score]]:
     }
 
 
+def _final_methods(data: Discovery) -> list[str]:
+    """The rows that all datasets share, in order: one without a table's sweep leaves them empty."""
+    found = [name for dataset in data.datasets for name in final_scores(data, dataset)]
+    return list(dict.fromkeys(found))
+
+
 def _end(axis: Axes, data: Discovery, dataset: str) -> None:
-    methods = final_scores(data, dataset)
-    for row, scores in enumerate(methods.values()):
+    methods = _final_methods(data)
+    axis.update_datalim([(0, 0)])  # axes begin at 0
+    for name, scores in final_scores(data, dataset).items():
+        row = methods.index(name)
         for k, kind in enumerate(VOCABULARY):
             ap = [100 * score.ap[k] for score in scores]
-            y = [row] * len(ap)
-            axis.plot(ap, y, MARKERS[k], color=f"C{k}", alpha=0.75, label=kind, clip_on=False)
+            axis.plot(ap, [row] * len(ap), MARKERS[k], color=f"C{k}", alpha=0.75, label=kind)
         mean, chance = _means(scores)
         axis.plot([mean] * 2, [row - 0.38, row + 0.38], color="k", lw=2, label="mean")
         axis.plot([chance] * 2, [row - 0.38, row + 0.38], color="0.55", ls=":", label="chance")
-    axis.set_yticks(range(len(methods)), list(methods))
+    axis.set_yticks(range(len(methods)), methods)
     axis.set_ylim(len(methods) - 0.4, -0.6)
     axis.set(xlabel="average precision at the end (%)", title=DATASETS[dataset].title)
-    axis.set_xlim(0, None)
     axis.xaxis.set_major_locator(MaxNLocator(5))
 
 
@@ -162,7 +167,7 @@ def _training(axis: Axes, data: Discovery, dataset: str) -> None:
     axis.plot([], [], color="k", ls=":", lw=1, label="chance, by model")
     axis.set(xlabel="epochs of pretraining", title=DATASETS[dataset].title)
     axis.margins(y=0.1)
-    axis.set_ylim(0, None)
+    axis.update_datalim([(0, 0)])
     axis.set_ylabel("average precision (%)")
     axis.label_outer()
     axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))

@@ -49,7 +49,8 @@ def compute(target: Target, options: Options) -> Posteriors:
             limit = min(IMAGES, trained.config.data.test or IMAGES)
             images = (x for _, x in batches(trained, "test", limit))
             usages.append(measure(name, run.seed, trained.model, images))
-    return Posteriors("Test images, eval mode; means over seeds", dataset, usages)
+    subject = "Test images, eval mode; means over seeds; equal curves: the thinner on the wider"
+    return Posteriors(subject, dataset, usages)
 
 
 @torch.no_grad()
@@ -99,7 +100,8 @@ def draw(data: Posteriors) -> Figure:
     figure = new_figure(2.3)
     axes = axes_grid(figure, 1, 3)[0]
     for k, (name, seeds) in enumerate(shown.items()):
-        look = {"color": f"C{k}", "ls": LINES[k % 4], "label": name, "lw": 1}
+        wider = len(shown) - 1 - k  # so that the curves of collapsed codes, all equal, can be seen
+        look = {"color": f"C{k}", "ls": LINES[k % 4], "label": name, "lw": 1 + 0.6 * wider}
         _panels(axes, seeds, look, MARKERS[k % 4])
     axes[0].set(xlabel="visibility", ylabel="share of parts and cells", yscale="log")
     axes[1].set(xlabel="visible parts in a cell", ylabel="share of cells")
@@ -120,7 +122,7 @@ def _panels(
     edges = np.linspace(0, 1, BINS + 1)
     left, middle, right = axes
     left.stairs(mean(lambda v: v.histogram), edges, **look)
-    look |= {"marker": marker, "ms": 3, "mfc": "none"}
+    look |= {"marker": marker, "ms": 3, "mfc": "none", "mew": 1}
     visible, parts = mean(lambda v: v.visible), mean(lambda v: np.sort(v.parts)[::-1])
     middle.plot(visible, **look)
     right.plot(range(1, len(parts) + 1), parts, **look)

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from patchvae.analysis.history import History, read_history
@@ -15,17 +14,18 @@ from patchvae.figures.catalogue import Target
 from patchvae.runtime.machine import Options
 from patchvae.study.registry import DATASETS, MODELS
 
-# panel title -> the columns of history.csv that it shows; None: each has its own line style
+# panel title -> the columns of history.csv that it shows
 PANELS = {
     "reconstruction": ("recon",),
     "KL of $z$ or of appearance": ("kl", "kl_app"),
     "KL of visibility": ("kl_vis",),
-    "encoder, generator": ("adversarial", "encoder", "generator"),
+    "generator, encoder": ("adversarial", "generator", "encoder"),
     "discriminator": ("discriminator",),
 }
 SPAN = 30  # a panel that spans more has a logarithmic scale
 COLOURS = {"beta-vae": "C0", "patchvae": "C1", "bigan": "C2"}
 LINES = {"": "-", "-lw": "--", "-gan": "-.", "-gan-lw": ":"}
+ENCODER = "encoder"  # the term of BiGAN that its panel shows beside the generator's
 
 
 @dataclass(frozen=True)
@@ -60,24 +60,25 @@ def draw(data: Training) -> Figure:
                 axis.set_xlabel("epoch")
         panels[0].set_ylabel(DATASETS[dataset].title)
         hide_unused(panels[len(PANELS) :])
-    models = dict.fromkeys(history.run.model for history in data.histories)
-    handles = [Line2D([], [], **_style(model)) for model in models]
-    axes[1, -1].legend(handles, [title_of(m) for m in models], loc="center", fontsize=6)
+    drawn = {str(line.get_label()): line for axis in axes.flat for line in axis.lines}
+    axes[1, -1].legend(drawn.values(), drawn.keys(), loc="center", fontsize=6)
     return figure
 
 
-def _style(model: str) -> dict[str, Any]:
+def _style(model: str, column: str) -> dict[str, Any]:
     family = MODELS[model].architecture
-    return {"color": COLOURS[family], "ls": LINES[model.removeprefix(family)]}
+    look = {"color": COLOURS[family], "ls": LINES[model.removeprefix(family)]}
+    if column == ENCODER:
+        return look | {"ls": "--", "label": f"{title_of(model)}, {column}"}
+    return look | {"label": title_of(model)}
 
 
 def _lines(axis: Axes, history: History, columns: tuple[str, ...]) -> None:
     for column in columns:
         if column in history.terms:
             single = "o" if len(history.epochs) == 1 else ""
-            axis.plot(
-                history.epochs, history.terms[column], marker=single, **_style(history.run.model)
-            )
+            look = _style(history.run.model, column)
+            axis.plot(history.epochs, history.terms[column], marker=single, **look)
 
 
 def _scale(axis: Axes) -> None:

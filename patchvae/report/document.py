@@ -16,6 +16,11 @@ PREAMBLE = r"""\documentclass{article}
 \usepackage{amsmath,booktabs,xcolor}
 \input{glyphtounicode}\pdfgentounicode=1
 \pdfinfoomitdate=1 \pdftrailerid{} \pdfsuppressptexinfo=-1
+% tables stay in order, as many on a page as fit whole
+\makeatletter
+\renewenvironment{table}[1][]{\begin{minipage}{\textwidth}\def\@captype{table}}{\end{minipage}}
+\makeatother
+\setlength{\parindent}{0pt} \raggedbottom
 \begin{document}
 """
 
@@ -26,11 +31,11 @@ def write_document(study: str) -> Path:
     """
     if shutil.which("pdflatex") is None:
         raise ConfigError("pdflatex is not installed: install texlive-latex-recommended")
-    texts = [_page(study, name) for name in table_names(study)]
+    texts = [_numbered(study, name) for name in table_names(study)]
     target = paths.output("tables", study, "tables.pdf")
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "tables.tex"
-        source.write_text(PREAMBLE + "\n\\clearpage\n".join(texts) + "\\end{document}\n")
+        source.write_text(PREAMBLE + "\n\\vspace{.5em}\n\n".join(texts) + "\\end{document}\n")
         command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", source.name]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         if done.returncode != 0:
@@ -42,7 +47,7 @@ def write_document(study: str) -> Path:
     return target
 
 
-def _page(study: str, name: str) -> str:
+def _numbered(study: str, name: str) -> str:
     """A table under the number that its name ends in, as in the paper."""
     number = re.search(r"\d+$", name)
     counter = rf"\setcounter{{table}}{{{int(number[0]) - 1}}}" if number else ""

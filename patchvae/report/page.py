@@ -17,6 +17,7 @@ from patchvae.paper.readings import readings
 from patchvae.report.compare_views import CLAIM_TEXTS
 from patchvae.report.markup import html
 from patchvae.report.provenance import provenance
+from patchvae.report.tables import half_width
 from patchvae.report.templating import environment
 from patchvae.runtime.results import write_text
 from patchvae.study import paths
@@ -95,6 +96,7 @@ def context(study_name: str, illustrations: Sequence[Illustration]) -> dict[str,
         "study": study,
         "comparison": comparison,
         "headline": headline(comparison),
+        "half_width": half_width(study),
         "tables": [table_view(load_table(study_name, name), rows) for name in study.tables],
         "counts": list(parameter_counts(study_name)),
         "details": json.dumps(details, ensure_ascii=False).replace("<", "\\u003c"),

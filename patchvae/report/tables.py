@@ -14,6 +14,7 @@ from patchvae.report.markup import DAGGER
 from patchvae.report.templating import tex
 from patchvae.runtime.results import write_text
 from patchvae.study import paths
+from patchvae.study.config import Study
 from patchvae.study.registry import DATASETS
 from patchvae.study.runs import ProbeConfig
 from patchvae.study.tables import ARCHITECTURE_TABLES, BEYOND, Cell, Row, Table, load_table
@@ -113,10 +114,15 @@ def _protocol(table: Table) -> str:
     return "; ".join(clauses)
 
 
+def half_width(study: Study) -> str:
+    """What stands after the ± of a mean, and what that covers."""
+    kind = "Wilson, over test images" if len(study.seeds) == 1 else "over seeds and test images"
+    return f"half-width of the 95% interval ({kind})"
+
+
 def _note(table: Table, documents: dict[str, dict[str, Any]], bases: set[str]) -> str:
     """What a reader must know beside the numbers: study, seeds, interval, protocol."""
     study, seeds = table.study, len(table.study.seeds)
-    kind = "Wilson, over test images" if seeds == 1 else "over seeds and test images"
     if study.is_the_papers:
         comparison = "The paper's value follows in parentheses."
     else:
@@ -138,7 +144,7 @@ def _note(table: Table, documents: dict[str, dict[str, Any]], bases: set[str]) -
     beyond = f" {table.beyond}" if table.beyond else ""
     return (
         f"Study {study.name} ({study.title}), {seeds} seed{'s' if seeds > 1 else ''}:"
-        f" mean ± half-width of the 95% interval ({kind})."
+        f" mean ± {half_width(study)}."
         f" {_protocol(table)} (pretraining + probe). {comparison}"
         f" Bold: the highest mean of a column{close}.{missing}{beyond}"
     )

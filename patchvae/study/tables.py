@@ -11,7 +11,7 @@ from patchvae.study import paths
 from patchvae.study.address import CellKey
 from patchvae.study.config import Scalar, Study, about, load_study, read_yaml, validate
 from patchvae.study.digests import digest_of
-from patchvae.study.registry import MODELS, PROBES, Probe, instead, lookup
+from patchvae.study.registry import DATASETS, MODELS, PROBES, Probe, instead, lookup
 from patchvae.study.runs import ProbeConfig, Run, number, resolve_probe, variant_of
 
 BEYOND = "†"  # marks what the paper does not have
@@ -137,7 +137,12 @@ class Cell:
         ]
 
 
-def _row(raw: Mapping[str, Any]) -> Row:
+def _named(text: str, datasets: Iterable[str]) -> str:
+    """A caption or label with `{dataset}` as what the study's table is made of."""
+    return text.replace("{dataset}", " and ".join(DATASETS[name].title for name in datasets))
+
+
+def _row(raw: Mapping[str, Any], datasets: Iterable[str]) -> Row:
     overrides = raw.get("set", {}) | ({"encoder": raw["encoder"]} if "encoder" in raw else {})
     model = lookup("model", MODELS, raw["model"])
     derived = ",".join(
@@ -146,7 +151,7 @@ def _row(raw: Mapping[str, Any]) -> Row:
     )
     return Row(
         key=raw.get("key", raw.get("encoder") or derived or model.name),
-        label=raw.get("label", raw.get("encoder", model.title)),
+        label=_named(raw.get("label", raw.get("encoder", model.title)), datasets),
         model=model.name,
         overrides=overrides,
         probe=raw.get("probe"),
@@ -187,7 +192,7 @@ def load_table(study_name: str, name: str) -> Table:
     table = Table(
         name=name,
         study=study,
-        caption=spec["caption"],
+        caption=_named(spec["caption"], settings["datasets"]),
         datasets=tuple(settings["datasets"]),
         columns=(
             *(_column(raw) for raw in spec["columns"]),
@@ -226,7 +231,7 @@ def _panels(
 
 def _rows(study: Study, raws: Iterable[Mapping[str, Any]], datasets: list[str]) -> tuple[Row, ...]:
     """Rows, each of which names a variant of its model."""
-    rows = tuple(_row(raw) for raw in raws)
+    rows = tuple(_row(raw, datasets) for raw in raws)
     for row in rows:
         if "encoder" in row.overrides:
             lookup("external encoder", study.external, str(row.overrides["encoder"]))

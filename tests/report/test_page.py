@@ -1,10 +1,12 @@
 """The report page: the cells' numbers, nothing missing hidden, whole in a real browser."""
 
 import base64
+import io
 import json
 import re
 import shutil
 import struct
+import subprocess
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,16 +14,18 @@ from typing import Any
 
 import pytest
 from made_results import write_numbers
+from PIL import Image, ImageStat
 
+from patchvae.analysis.compare import compare_study
 from patchvae.errors import CheckpointError
 from patchvae.figures.catalogue import illustrations
 from patchvae.paper.published import accuracy
+from patchvae.report import compare_views
 from patchvae.report.page import html, write_page
+from patchvae.report.tables import write_table
 from patchvae.runtime.results import write_bytes
 from patchvae.study.address import CellKey
-from patchvae.study.tables import load_table
-
-needs_browser = pytest.mark.needs("chromium", "chromedriver")
+from patchvae.study.tables import ARCHITECTURE_TABLES, load_table
 
 
 def tiny_png() -> bytes:
@@ -187,7 +191,6 @@ def visit(browser: Any, page: Path, width: int) -> None:
     browser.get(page.resolve().as_uri())
 
 
-@needs_browser
 @pytest.mark.parametrize("width", [360, 1280])
 def test_the_page_is_whole_in_a_browser(browser: Any, tiny_page: Path, width: int) -> None:
     visit(browser, tiny_page, width)
@@ -209,7 +212,83 @@ def test_the_page_is_whole_in_a_browser(browser: Any, tiny_page: Path, width: in
     assert repeated == []
 
 
-@needs_browser
+@pytest.fixture
+def pages(paper_page: Path) -> dict[str, Path]:
+    """Every kind of page of the paper's study: the report, the comparison, a table's."""
+    write_table("paper", "table3", partial=True)
+    comparison = paper_page.with_name("comparison.html")
+    comparison.write_text(compare_views.as_html(compare_study("paper")))
+    found = (paper_page, comparison, Path("tables/table3.html"))
+    return {path.stem: path for path in found}
+
+
+@pytest.mark.parametrize("name", ["report", "comparison", "table3"])
+def test_on_a_phone_no_page_is_cut_and_a_shadow_tells_what_scrolls(
+    browser: Any, pages: dict[str, Path], name: str
+) -> None:
+    visit(browser, pages[name], 375)
+    assert browser.execute_script("return document.documentElement.scrollWidth") == 375
+    wide = [
+        region
+        for region in browser.find_elements("css selector", ".wide")
+        if browser.execute_script("return arguments[0].scrollWidth", region) > region.rect["width"]
+    ]
+    assert wide or name == "table3"
+    for region in wide[:3]:
+        edges = []
+        for place in (0, 10_000):
+            browser.execute_script("arguments[0].scrollLeft = arguments[1]", region, place)
+            picture = Image.open(io.BytesIO(region.screenshot_as_png)).convert("L")
+            right, bottom = picture.width - 2, min(picture.height, 400)
+            strip = picture.crop((right - 6, 0, right, bottom))
+            edges.append(ImageStat.Stat(strip).mean[0])
+        assert edges[0] < edges[1] - 15  # darker while there is more to the right
+
+
+def test_a_desktop_is_filled(browser: Any, pages: dict[str, Path]) -> None:
+    visit(browser, pages["report"], 1440)
+    sides = (
+        "return [...document.querySelectorAll(arguments[0])]"
+        ".map(e => e.getBoundingClientRect()).map(r => [r.left, r.right, r.top])"
+    )
+    figures = browser.execute_script(sides, "figure")
+    assert max(right for _, right, _ in figures) - min(left for left, _, _ in figures) > 0.9 * 1440
+    left, right = browser.execute_script(sides, "#table3 table")
+    assert left[1] < right[0]
+    assert left[2] == right[2]
+
+
+def test_the_page_says_what_follows_a_mean(paper_page: Path, tiny_page: Path) -> None:
+    words = "± the half-width of the 95% interval (over seeds and test images)."
+    assert words in paper_page.read_text()
+    assert words in tiny_page.read_text()
+
+
+@pytest.mark.needs("pdftotext")
+def test_no_table_is_split_in_print(browser: Any, paper_page: Path, tmp_path: Path) -> None:
+    for name in ARCHITECTURE_TABLES:
+        write_table("paper", name)
+    visit(browser, write_page("paper", illustrations("paper")), 1280)
+    printed = browser.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})
+    (tmp_path / "page.pdf").write_bytes(base64.b64decode(printed["data"]))
+    command = ["pdftotext", "-layout", tmp_path / "page.pdf", "-"]
+    sheets = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\f")
+    lines = [[" ".join(line.split()) for line in sheet.splitlines()] for sheet in sheets]
+    for heading, first, last in (
+        ("Table 1", "β-VAE", "ImageNet pretrained"),
+        ("Table 2", "β-VAE", "ImageNet supervised"),
+        ("Table 3", "4 ", "64 "),
+        ("Table 4", "0.01 ", "0.1 "),
+        ("Table 5", "0.06 ", "0.6 "),
+        ("Parameter counts (Tables 6-10)", "table6/encoder-beta-vae", "table10/"),
+    ):
+        (sheet,) = [sheet for sheet in lines if heading in sheet]
+        below = sheet[sheet.index(heading) :]
+        for words in (first, last):
+            assert any(f"{line} ".startswith(words) for line in below), (heading, words)
+    assert sum(not any(sheet) for sheet in lines) == 1  # pdftotext's end, no empty sheet
+
+
 def test_a_click_shows_a_cells_details(browser: Any, paper_page: Path) -> None:
     from selenium.webdriver.common.by import By
     from selenium.webdriver.common.keys import Keys
@@ -234,7 +313,6 @@ def test_a_click_shows_a_cells_details(browser: Any, paper_page: Path) -> None:
     assert [line for line in browser.get_log("browser") if line["level"] == "SEVERE"] == []
 
 
-@needs_browser
 def test_the_page_shows_inside_another_as_snakemake_embeds_it(
     browser: Any, paper_page: Path, tmp_path: Path
 ) -> None:

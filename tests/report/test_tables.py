@@ -154,7 +154,13 @@ def test_tables_compile_and_show_their_numbers(paper, monkeypatch):
     pdf = document.write_document("paper")
     first = pdf.read_bytes()
     text = subprocess.run(["pdftotext", "-layout", pdf, "-"], capture_output=True, text=True).stdout
-    assert text.count("\f") == len(names)  # a page each
+    pages = text.split("\f")[:-1]
+    shown = [[int(n) for n in re.findall(r"Table (\d+):", page)] for page in pages]
+    assert [n for numbers in shown for n in numbers] == [1, 3, 6, 7, 8, 9, 10]
+    assert all(1 < len(numbers) <= 4 for numbers in shown)
+    assert "ImageNet pretrained" in pages[0]  # the last row of Table 1 with its caption
+    for numbers, page in zip(shown, pages, strict=True):
+        assert page.count("# Parameters (paper)") == sum(n > 5 for n in numbers)
     for shown in (
         "Table 3: Effect",
         "Table 10: Class",

@@ -57,6 +57,15 @@ def test_sweeps_over_n_move_the_prior_with_it(in_repo: Path) -> None:
     assert probe.run.variant == "N4-d6-prior0.25-bvis0.6-bapp1"
 
 
+@pytest.mark.usefixtures("in_repo")
+@pytest.mark.parametrize(("study", "dataset"), [("paper", "ImageNet"), ("demo", "Parts-Net")])
+def test_a_table_is_called_after_the_dataset_it_is_made_of(study: str, dataset: str) -> None:
+    table = load_table(study, "table2")
+    labels = {row.key: row.label for row in table.rows()}
+    assert labels["imagenet-supervised"] == f"{dataset} supervised"
+    assert table.caption.startswith(f"{dataset} classification with ResNet18")
+
+
 def test_supervised_imagenet_trains_everything_from_scratch(in_repo: Path) -> None:
     probes = [
         parse_cell(f"table2/imagenet-supervised/imagenet-{m}").probes()[0] for m in ("top1", "top5")
