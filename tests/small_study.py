@@ -8,7 +8,8 @@ from pathlib import Path
 
 from patchvae.study import config
 from patchvae.study import tables as specs
-from patchvae.study.runs import Run, variant_of
+from patchvae.study.runs import Run
+from patchvae.study.variants import variant_of
 
 REPO = Path(__file__).resolve().parent.parent
 # trained for real

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from patchvae.study import paths
 from patchvae.study.config import load_study, protocol
 from patchvae.study.registry import ARCHITECTURES, DATASETS, MODELS
-from patchvae.study.runs import Run, variant_of
-from patchvae.study.tables import Cell, load_table, study_cells
+from patchvae.study.runs import Run
+from patchvae.study.tables import Cell, Row, load_table, study_cells
+from patchvae.study.variants import full_key, variant_of
 
 SWEEPS = ("table3", "table4", "table5")
 PART_DATASETS = ("parts32", "parts64")  # the places of the true parts are known
@@ -17,7 +18,7 @@ PART_DATASETS = ("parts32", "parts64")  # the places of the true parts are known
 
 def symbol(parameter: str) -> str:
     """What figures call a hyper-parameter: its symbol, or its key where the protocol has none."""
-    return protocol()[f"model.{parameter}"].symbol or parameter
+    return protocol()[full_key(parameter)].symbol or parameter
 
 
 def figure_dataset(study_name: str) -> str:
@@ -136,7 +137,14 @@ def table1_cells(study: str) -> list[Cell]:
 
 
 def swept_cells(study: str) -> list[Cell]:
-    return [cell for cell in paper_cells(study) if cell.table.name in SWEEPS]
+    """The cells of Tables 3 to 5 whose row sets one number."""
+    cells = [cell for cell in paper_cells(study) if cell.table.name in SWEEPS]
+    return [cell for cell in cells if _sets_one_number(cell.row)]
+
+
+def _sets_one_number(row: Row) -> bool:
+    values = list(row.overrides.values())
+    return len(values) == 1 and type(values[0]) in (int, float)
 
 
 def has_table1(study: str) -> bool:

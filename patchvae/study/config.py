@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -63,6 +63,7 @@ class Study:
     defaults: Mapping[str, Entry]
     external: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     follows: str = AS_PRINTED
+    changes: Mapping[str, Scalar] = field(default_factory=dict)  # of one run, by full key
 
     @property
     def file(self) -> Path:
@@ -77,9 +78,11 @@ class Study:
     def value(self, key: str, dataset: str) -> Value:
         """The protocol's `section.key` for a dataset.
 
-        Study's dataset, study, protocol, in this order.
+        What one run sets, study's dataset, study, protocol, in this order.
         """
         entry = lookup("protocol key", self.defaults, key)
+        if key in self.changes:
+            return Value(self.changes[key], "run")
         section, name = key.split(".")
         for layer in (self.datasets[dataset].get("protocol", {}), self.protocol):
             if name in layer.get(section, {}):
@@ -89,6 +92,10 @@ class Study:
         if dataset in entry.by_dataset:
             return Value(entry.by_dataset[dataset], entry.for_source or entry.source)
         return Value(entry.value, entry.source)
+
+    def changed(self, settings: Mapping[str, Scalar]) -> "Study":
+        """The study as one run sees it that sets some keys, `section.key`, itself."""
+        return replace(self, changes=settings)
 
     def section(self, section: str, dataset: str) -> dict[str, Scalar]:
         """Every value of one section for a dataset."""

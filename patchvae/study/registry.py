@@ -4,8 +4,9 @@ A new dataset is one file in `patchvae/data/` and one line here; a new architect
 `patchvae/models/` and one line here; a new row is one `Model` line.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TypeVar
 
 from patchvae.errors import ConfigError
@@ -217,3 +218,14 @@ def lookup(kind: str, table: Mapping[str, T], name: str) -> T:
     if name not in table:
         raise ConfigError(f"unknown {kind} '{name}': choose one of {', '.join(table) or '(none)'}")
     return table[name]
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`did you mean pretrain.lr or probe.lr?`, or nothing where no name resembles it.
+
+    Of keys with a section those with the same last word come before those that look alike.
+    """
+    names, last = list(known), name.rpartition(".")[2]
+    found = [key for key in names if key.rpartition(".")[2] == last]
+    found = found or get_close_matches(name, names, n=3)
+    return f"did you mean {' or '.join(found)}?" if found else ""
