@@ -21,19 +21,15 @@ rule all:
         clear(products_of)("paper"),
 
 
-rule demo:
-    input:
-        clear(products_of)("demo"),
+# every study is a target by its name, also with _ for -: its tables, figures and page
+for study_name in study_names():
+    for form in {study_name, study_name.replace("-", "_")}:
 
-
-rule fashion:
-    input:
-        clear(products_of)("fashion"),
-
-
-rule fashion_quick:
-    input:
-        clear(products_of)("fashion-quick"),
+        rule:
+            name:
+                form
+            input:
+                clear(lambda w, study_name=study_name: products_of(study_name)),
 
 
 rule pdf:

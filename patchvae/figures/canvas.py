@@ -68,6 +68,12 @@ def subject_of(run: Run) -> str:
     return f"{DATASETS[run.dataset].title}, {title_of(run.model)} {run.variant}, seed {run.seed}"
 
 
+def left_out(models: Iterable[str], why: str) -> str:
+    """`; left out: BiGAN (no posterior)`, or nothing: the end of a figure's subject."""
+    titles = ", ".join(title_of(model) for model in models)
+    return f"; left out: {titles} ({why})" if titles else ""
+
+
 def hide_unused(axes: Iterable[Axes]) -> None:
     """Remove what remains of a grid."""
     for unused in axes:

@@ -14,7 +14,6 @@ from patchvae.errors import CheckpointError, ConfigError
 from patchvae.models import build
 from patchvae.models.adversarial import Adversarial
 from patchvae.models.base import Unsupervised
-from patchvae.models.bigan import BiGAN
 from patchvae.models.patchvae import PatchVAE
 from patchvae.numerics.batchnorm import calibrate
 from patchvae.numerics.seeds import derive_seed
@@ -127,11 +126,3 @@ def held_out(trained: Trained, count: int) -> Tensor:
     """`count` test images of the study, of as many classes as can be: (count, 3, H, W)."""
     chosen = trained.data.subset_indices("test", count)
     return trained.inputs(torch.from_numpy(trained.data.images("test")[chosen]).to(trained.device))
-
-
-def reconstruct(model: Unsupervised, x: Tensor) -> Tensor:
-    """x_hat of a VAE in eval mode, or G(E(x)) of a BiGAN."""
-    if isinstance(model, BiGAN):
-        return model.decoder(model.encode(x))
-    x_hat: Tensor = model(x)[0]
-    return x_hat

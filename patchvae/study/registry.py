@@ -1,7 +1,7 @@
 """What exists: datasets, architectures, models and probes, as data. Nothing heavy is imported here.
 
-A new dataset is one file in `patchvae/data/` and one line here; a new architecture is one file in
-`patchvae/models/` and one line here; a new row is one `Model` line.
+A new dataset is one file in `patchvae/data/` and one line here; a new architecture, with its rows,
+is one file in `patchvae/models/` and one line here.
 """
 
 from collections.abc import Iterable, Mapping
@@ -43,8 +43,9 @@ class Architecture:
     `variant` names the hyper-parameters that a run's path holds, in its order.
     `keys` are the further protocol keys that its numbers depend on (of section `model` unless they
     name another), `init` those of section `init`, and `inputs` the key that says what images
-    become. The variant of a `named` one is a name under the study's `external`, which says that
-    itself.
+    become. A VAE learns by a reconstruction loss (`recon`), so that it has a row for each of them,
+    with and without an adversary; one with a `posterior(x)` is in the table of latent codes. The
+    variant of a `named` one is a name under the study's `external`, which says that itself.
     """
 
     name: str
@@ -53,6 +54,9 @@ class Architecture:
     keys: tuple[str, ...] = ()
     init: tuple[str, ...] = ()
     inputs: str = "model.inputs"
+    title: str = ""
+    recon: bool = False
+    posterior: bool = False
     trained: bool = True
     named: bool = False
 
@@ -129,19 +133,33 @@ _ARCHITECTURES = (
         (*_LATENT, "beta"),
         ("trunk",),
         _VAE,
+        title=r"$\beta$-VAE",
+        recon=True,
+        posterior=True,
     ),
-    Architecture("patchvae", "patchvae.models.patchvae:PatchVAE", _PARTS, _PART_KEYS, _VAE),
+    Architecture(
+        "patchvae",
+        "patchvae.models.patchvae:PatchVAE",
+        _PARTS,
+        _PART_KEYS,
+        _VAE,
+        title="PatchVAE",
+        recon=True,
+        posterior=True,
+    ),
     Architecture(
         "bigan",
         "patchvae.models.bigan:BiGAN",
         _LATENT,
         ("trunk", "adversarial.discriminator"),
         (*_VAE, *ADVERSARIAL_INIT),
+        title="BiGAN",
     ),
     Architecture(
         "random",
         "patchvae.models.fixed:RandomTrunk",
         keys=("trunk", "random_statistics"),
+        title="Random (untrained)",
         trained=False,
     ),
     Architecture(
@@ -149,12 +167,14 @@ _ARCHITECTURES = (
         "patchvae.models.fixed:ImageNetTrunk",
         keys=("trunk",),
         inputs="model.supervised_inputs",
+        title="ImageNet pretrained",
         trained=False,
     ),
     Architecture(
         "external",
         "patchvae.models.external:ExternalTrunk",
         keys=("trunk",),
+        title="External encoder",
         trained=False,
         named=True,
     ),
@@ -170,20 +190,18 @@ ADVERSARIAL = (
     "patchvae.models.adversarial:Adversarial"  # around a VAE: one more module, no more rows
 )
 
-_MODELS = (
-    Model("beta-vae", "beta-vae", r"$\beta$-VAE", "l2"),
-    Model("beta-vae-lw", "beta-vae", r"$\beta$-VAE + $L_w$", "lw"),
-    Model("beta-vae-gan", "beta-vae", r"$\beta$-VAE-GAN", "l2", adversarial=True),
-    Model("beta-vae-gan-lw", "beta-vae", r"$\beta$-VAE-GAN + $L_w$", "lw", adversarial=True),
-    Model("patchvae", "patchvae", "PatchVAE", "l2"),
-    Model("patchvae-lw", "patchvae", r"PatchVAE + $L_w$", "lw"),
-    Model("patchvae-gan", "patchvae", "PatchVAE-GAN", "l2", adversarial=True),
-    Model("patchvae-gan-lw", "patchvae", r"PatchVAE-GAN + $L_w$", "lw", adversarial=True),
-    Model("bigan", "bigan", "BiGAN"),
-    Model("random", "random", "Random (untrained)"),
-    Model("imagenet-pretrained", "imagenet-pretrained", "ImageNet pretrained"),
-    Model("external", "external", "External encoder"),
-)
+
+def _rows(architecture: Architecture) -> list[Model]:
+    """An architecture's rows: of a VAE `name`, `name-lw`, `name-gan` and `name-gan-lw`."""
+    name, title = architecture.name, architecture.title
+    if not architecture.recon:
+        return [Model(name, name, title)]
+    return [
+        Model(f"{name}{gan}{lw}", name, f"{title}{gan.upper()}{loss}", recon, bool(gan))
+        for gan in ("", "-gan")
+        for recon, lw, loss in (("l2", "", ""), ("lw", "-lw", " + $L_w$"))
+    ]
+
 
 # `scratch` freezes nothing
 _PROBES = (
@@ -209,7 +227,7 @@ _PROBES = (
 
 DATASETS = {d.name: d for d in _DATASETS}
 ARCHITECTURES = {a.name: a for a in _ARCHITECTURES}
-MODELS = {m.name: m for m in _MODELS}
+MODELS = {m.name: m for a in _ARCHITECTURES for m in _rows(a)}
 PROBES = {p.name: p for p in _PROBES}
 
 

@@ -14,6 +14,7 @@ from patchvae.planning.jobs import parse_training
 from patchvae.planning.work import gpus
 from patchvae.runtime.forward import forward_sigterm
 from patchvae.study import paths, sources
+from patchvae.study.config import study_names
 from patchvae.study.registry import PROBES
 from patchvae.study.tables import ARCHITECTURE_TABLES, RESERVED, find_cell, study_cells
 
