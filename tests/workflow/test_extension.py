@@ -36,12 +36,12 @@ def blocks(heading: str) -> dict[str, str]:
 
 
 def register(checkout: Checkout, table: str, lines: str) -> None:
-    """Put lines of the page at the end of a table of the registry."""
+    """Put an entry of the page at the end of a table of the registry."""
     path = checkout.folder / REGISTRY
     text = path.read_text()
     end = text.index("\n)\n", text.index(f"{table} = (")) + 1
     indented = "".join(f"    {line}\n" for line in lines.splitlines())
-    path.write_text(text[:end] + indented + text[end:])
+    path.write_text(f"{text[:end]}{indented.rstrip()},\n{text[end:]}")
 
 
 def changed(checkout: Checkout) -> set[str]:
