@@ -107,6 +107,8 @@ def draw(data: Posteriors) -> Figure:
     axes[2].set(xlabel="part, most visible first", ylabel="share of cells")
     for axis in axes[1:]:
         axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    if not shown:
+        axes[1].set_title("no row of Table 1 has parts: the table has what there is")
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=4, fontsize=6)
     return figure

@@ -14,7 +14,8 @@ import yaml
 
 from patchvae.errors import ConfigError
 from patchvae.study import paths
-from patchvae.study.registry import DATASETS, lookup
+from patchvae.study.folders import declare
+from patchvae.study.registry import DATASETS, Dataset, lookup
 from patchvae.study.settings import keys_read
 
 Scalar = int | float | str | bool
@@ -306,6 +307,9 @@ def load_study(name: str, folder: Path = paths.CONFIG) -> Study:
     changes, follows = _followed(raw.get("protocol", {}))
     with about(path):
         lookup("protocol", PROTOCOLS, follows)
+        for dataset, facts in raw["datasets"].items():
+            if "folder" in facts:
+                declare(dataset, facts)
         _check_names(raw, name)
     return Study(
         name=name,
@@ -318,6 +322,15 @@ def load_study(name: str, folder: Path = paths.CONFIG) -> Study:
         external=raw.get("external", {}),
         follows=follows,
     )
+
+
+def find_dataset(name: str) -> Dataset:
+    """A dataset of the suite, or a folder that some study declares; ConfigError lists them."""
+    for study in () if name in DATASETS else study_names():
+        document = read_yaml(paths.study(study))
+        if isinstance(document, dict) and name in (document.get("datasets") or ()):
+            load_study(study)
+    return lookup("dataset", DATASETS, name)
 
 
 def _followed(raw: str | Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:

@@ -30,6 +30,10 @@ class Dataset:
     test: int
     unlabelled: int = 0
     module: str = ""  # in patchvae.data; the dataset's own name unless given
+    decoded: bool = False  # from image files, by every core
+    root: str = ""  # of a folder that a study declares, with its csv file and the digest of both
+    split: str = ""
+    listing: str = ""
 
     @property
     def import_path(self) -> str:
@@ -99,9 +103,9 @@ class Probe:
 
 _DATASETS = (
     Dataset("cifar100", "CIFAR100", 32, 100, 50_000, 10_000),
-    Dataset("indoor67", "Indoor67", 64, 67, 5_360, 1_340, unlabelled=8_920),
-    Dataset("places205", "Places205", 64, 205, 2_448_873, 20_500),
-    Dataset("imagenet", "ImageNet", 224, 1_000, 1_281_167, 50_000),
+    Dataset("indoor67", "Indoor67", 64, 67, 5_360, 1_340, unlabelled=8_920, decoded=True),
+    Dataset("places205", "Places205", 64, 205, 2_448_873, 20_500, decoded=True),
+    Dataset("imagenet", "ImageNet", 224, 1_000, 1_281_167, 50_000, decoded=True),
     Dataset("fashionmnist", "Fashion-MNIST", 32, 10, 60_000, 10_000),
     Dataset("parts32", "Parts-32", 32, 10, 10_000, 2_000, module="parts"),
     Dataset("parts64", "Parts-64", 64, 10, 4_000, 1_000, module="parts"),

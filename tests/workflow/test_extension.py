@@ -207,3 +207,31 @@ def test_a_dataset_is_a_file_and_a_line(fresh):
     assert json.loads((fresh.folder / cell).read_text())["n_test"] == 48
     done = fresh.run("patchvae", "forecast", "mine")
     assert done.returncode == 0, done.stderr
+
+
+def test_a_folder_of_images_is_a_line_of_a_study(fresh):
+    from PIL import Image
+
+    line = blocks("A folder of images")["config/mine.yaml"]
+    for split, count in (("train", 40), ("test", 10)):
+        for name, hue in (("dark", 30), ("light", 200)):
+            folder = fresh.folder / "photos" / split / name
+            folder.mkdir(parents=True)
+            for k in range(count // 2):
+                Image.new("RGB", (40, 36), (hue + k, hue, 2 * k)).save(folder / f"{k}.png")
+    write_study(fresh, "{table1: {datasets: [photos]}}")
+    fresh.edit("config/mine.yaml", "datasets: {parts32: {train: 64, test: 50}}",
+               "datasets:\n" + line.rstrip())  # fmt: skip
+    assert changed(fresh) == set()
+    cell = "results/mine/cells/table1/beta-vae/photos-conv5.json"
+    make(fresh, cell)
+    assert json.loads((fresh.folder / cell).read_text())["n_test"] == 10
+    assert fresh.planned(cell) == {}
+    # another image: the folder is prepared again, and all that rests on it is made again
+    Image.new("RGB", (40, 36)).save(fresh.folder / "photos" / "test" / "dark" / "new.png")
+    assert fresh.planned(cell) == {"prepare": 1, "pretrain": 1, "probe": 1, "cell": 1}
+    done = fresh.run("patchvae", "pretrain", "mine/photos/beta-vae/z96-beta1/seed0")
+    assert done.returncode == 3
+    assert "photos has changed since 'photos' was prepared" in done.stderr
+    make(fresh, cell)
+    assert json.loads((fresh.folder / cell).read_text())["n_test"] == 11

@@ -14,7 +14,7 @@ from patchvae.planning.jobs import parse_training
 from patchvae.planning.work import gpus
 from patchvae.runtime.forward import forward_sigterm
 from patchvae.study import paths, sources
-from patchvae.study.config import study_names
+from patchvae.study.config import find_dataset, study_names
 from patchvae.study.registry import PROBES
 from patchvae.study.tables import ARCHITECTURE_TABLES, RESERVED, find_cell, study_cells
 
@@ -67,10 +67,6 @@ onsuccess:
 
 onerror:
     drop_timers()
-
-
-# Datasets of image files, decoded by every core that the job may run on.
-DECODED = ("indoor67", "places205", "imagenet")
 
 
 def clear(function):
