@@ -23,7 +23,7 @@ rule all:
 
 # every study is a target by its name, also with _ for -: its tables, figures and page
 for study_name in study_names():
-    for form in {study_name, study_name.replace("-", "_")}:
+    for form in sorted({study_name, study_name.replace("-", "_")}):
 
         rule:
             name:
