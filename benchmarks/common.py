@@ -18,7 +18,8 @@ from torch import Tensor
 
 from patchvae.runtime.machine import provenance
 from patchvae.study.config import load_study
-from patchvae.study.runs import PretrainConfig, Run, resolve_run, variant_of
+from patchvae.study.runs import PretrainConfig, Run, resolve_run
+from patchvae.study.variants import variant_of
 
 CORES = 2  # the suite runs so many processes of one thread, the baseline one process of so many
 SIZES = {32: "cifar100", 64: "indoor67", 224: "imagenet"}  # a dataset of the paper for each side

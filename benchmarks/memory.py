@@ -23,7 +23,8 @@ from patchvae.models.trunk import Trunk
 from patchvae.numerics.memory import keep_freed_memory
 from patchvae.numerics.optim import Adam
 from patchvae.study.config import load_study
-from patchvae.study.runs import Run, resolve_run, variant_of
+from patchvae.study.runs import Run, resolve_run
+from patchvae.study.variants import variant_of
 from patchvae.training.features import Live, cache
 from patchvae.training.phases import update
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from patchvae.study import config
 from patchvae.study import tables as specs
-from patchvae.study.runs import Run, variant_of
+from patchvae.study.registry import DATASETS
+from patchvae.study.runs import Run
+from patchvae.study.variants import variant_of
 
 REPO = Path(__file__).resolve().parent.parent
 # trained for real
@@ -92,3 +94,5 @@ def forget_configs() -> None:
         read.cache_clear()
     for read in (specs.read_spec, specs.load_table):
         read.cache_clear()
+    for declared in [name for name, facts in DATASETS.items() if facts.root]:
+        del DATASETS[declared]

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from patchvae.study.registry import ARCHITECTURES, MODELS
-from patchvae.study.runs import parse_variant
+from patchvae.study.variants import name_without, parse_variant
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +27,7 @@ def accuracies(cells: Iterable[Mapping[str, Any]]) -> "pd.DataFrame":
 
 def _records(cell: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
     architecture = ARCHITECTURES[MODELS[cell["model"]].architecture]
-    hyper = {} if architecture.named else parse_variant(architecture, cell["variant"])
+    hyper = {} if architecture.named else parse_variant(architecture, name_without(cell["variant"]))
     shared = {name: cell[name] for name in (*PLACE, "probe", "metric", "paper", "n_test")}
     digests = {name: cell.get(name) for name in DIGESTS}
     for seed, value in zip(cell["seeds"], cell["values"], strict=True):

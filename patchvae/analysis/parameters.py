@@ -18,7 +18,8 @@ from patchvae.study import paths
 from patchvae.study.address import CellKey
 from patchvae.study.config import load_study
 from patchvae.study.registry import DATASETS
-from patchvae.study.runs import Run, resolve_probe, resolve_run, variant_of
+from patchvae.study.runs import Run, resolve_probe, resolve_run
+from patchvae.study.variants import variant_of
 
 MODELS = ("beta-vae", "bigan", "patchvae")
 CLASSIFIERS = ("cifar100", "indoor67", "places205")

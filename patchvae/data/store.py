@@ -19,7 +19,8 @@ from patchvae.data.source import module_of
 from patchvae.data.writer import SPLITS, Writer
 from patchvae.errors import ConfigError, DataError
 from patchvae.runtime.lock import locked
-from patchvae.study.registry import DATASETS, Dataset, lookup
+from patchvae.study.config import find_dataset
+from patchvae.study.registry import Dataset
 
 SUBSET_SEED = 20_201
 
@@ -164,7 +165,7 @@ def _import(
 
 
 def _facts(dataset: str | Dataset) -> Dataset:
-    return lookup("dataset", DATASETS, dataset) if isinstance(dataset, str) else dataset
+    return find_dataset(dataset) if isinstance(dataset, str) else dataset
 
 
 def _open(facts: Dataset, root: Path, full: bool) -> Prepared:
@@ -176,6 +177,8 @@ def _open(facts: Dataset, root: Path, full: bool) -> Prepared:
     mend = f"run `patchvae prepare {name}` again"
     manifest = read_manifest(folder, mend)
     splits = {"train": facts.train, "unlabelled": facts.unlabelled, "test": facts.test}
+    if facts.listing and manifest.get("listing") != facts.listing:
+        raise DataError(f"{facts.root} has changed since '{name}' was prepared: {mend}")
     found = (manifest["splits"], manifest["size"], len(manifest["classes"]), manifest["form"])
     if found != (splits, facts.size, facts.classes, module_of(facts).FORM):
         raise DataError(f"{folder} was prepared by another version of the suite: {mend}")
@@ -207,7 +210,7 @@ def _finish(writer: Writer) -> None:
         "splits": splits,
         "sources": writer.sources,
         "files": {path.name: describe(path) for path in files},
-    }
+    } | ({"listing": facts.listing} if facts.listing else {})
     for log in writer.folder.glob("*.done"):
         log.unlink()
     write_manifest(writer.folder, manifest)

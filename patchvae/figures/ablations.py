@@ -17,6 +17,7 @@ from patchvae.runtime.machine import Options
 from patchvae.study import paths
 from patchvae.study.config import protocol
 from patchvae.study.registry import DATASETS
+from patchvae.study.variants import full_key
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,7 @@ def _columns(
 ) -> list[tuple[tuple[str, str], list[tuple[float, ...]]]]:
     """Points grouped by parameter and dataset in their order, each group as columns along x."""
     keys, datasets = list(protocol()), list(DATASETS)
-    ordered = sorted(
-        points, key=lambda p: (keys.index(f"model.{p[0]}"), datasets.index(p[1]), p[2])
-    )
+    ordered = sorted(points, key=lambda p: (keys.index(full_key(p[0])), datasets.index(p[1]), p[2]))
     groups = groupby(ordered, key=lambda p: (p[0], p[1]))
     return [(key, list(zip(*(p[2:] for p in group), strict=True))) for key, group in groups]
 

@@ -15,7 +15,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from patchvae.figures.catalogue import FORMATS, STYLE, Target
 from patchvae.runtime.results import write_bytes
 from patchvae.study.config import load_study
-from patchvae.study.registry import DATASETS, MODELS
+from patchvae.study.registry import ARCHITECTURES, DATASETS, MODELS
 from patchvae.study.runs import Run
 
 WIDTH = 5.5  # inches: the text of the paper
@@ -66,6 +66,12 @@ def title_of(model: str) -> str:
 def subject_of(run: Run) -> str:
     """`Parts-64, PatchVAE N16-d6-..., seed 0`."""
     return f"{DATASETS[run.dataset].title}, {title_of(run.model)} {run.variant}, seed {run.seed}"
+
+
+def left_out(models: Iterable[str], why: str) -> str:
+    """`; left out: BiGAN (no posterior)`, or nothing: the end of a figure's subject."""
+    titles = ", ".join(dict.fromkeys(ARCHITECTURES[MODELS[m].architecture].title for m in models))
+    return f"; left out: {titles} ({why})" if titles else ""
 
 
 def hide_unused(axes: Iterable[Axes]) -> None:

@@ -55,13 +55,13 @@ _FIGURES = (
         "scatter", "The paper's accuracies and ours", inputs.is_the_papers,
         cells=inputs.paper_cells,
     ),
-    Figure("heatmap", "PatchVAE against beta-VAE", inputs.has_table1, cells=inputs.table1_cells),
-    Figure("training", "Training curves", inputs.has_table1, inputs.table1_histories),
-    Figure("reconstructions", "Reconstructions", inputs.has_table1, inputs.table1_trained),
-    Figure("samples", "Samples from the prior", inputs.has_table1, inputs.table1_trained),
+    Figure("heatmap", "PatchVAE against beta-VAE", inputs.has_pair, cells=inputs.table1_cells),
+    Figure("training", "Training curves", inputs.has_trained, inputs.table1_histories),
+    Figure("reconstructions", "Reconstructions", inputs.has_trained, inputs.table1_trained),
+    Figure("samples", "Samples from the prior", inputs.has_trained, inputs.table1_trained),
     Figure("traversal", "Appearance of one part", runs=inputs.default_runs, of_run=True),
     Figure("filters", "Filters of the first convolution", inputs.has_table1, inputs.table1_models),
-    Figure("posterior", "What the latent codes use", inputs.has_table1, inputs.latent_codes),
+    Figure("posterior", "What the latent codes use", inputs.has_posteriors, inputs.latent_codes),
     Figure("discovery", "Part discovery, measured", inputs.has_true_parts, inputs.true_parts),
 )  # fmt: skip
 FIGURES = {figure.name: figure for figure in _FIGURES}

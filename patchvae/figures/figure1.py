@@ -20,7 +20,8 @@ from patchvae.models.trunk import Trunk
 from patchvae.runtime.machine import Options
 from patchvae.study.config import load_study
 from patchvae.study.registry import DATASETS
-from patchvae.study.runs import Run, resolve_run, variant_of
+from patchvae.study.runs import Run, resolve_run
+from patchvae.study.variants import variant_of
 
 KINDS = {"trunk": "C0", "posterior": "C1", "latent": "C4", "decoder": "C2", "image": "C7"}
 

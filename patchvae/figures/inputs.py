@@ -3,13 +3,14 @@
 They need no training and import nothing heavy, since Snakemake asks them before anything is run.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from patchvae.study import paths
 from patchvae.study.config import load_study, protocol
-from patchvae.study.registry import ARCHITECTURES, DATASETS, MODELS
-from patchvae.study.runs import Run, variant_of
-from patchvae.study.tables import Cell, load_table, study_cells
+from patchvae.study.registry import ARCHITECTURES, DATASETS, MODELS, Architecture
+from patchvae.study.runs import Run
+from patchvae.study.tables import Cell, Row, load_table, study_cells
+from patchvae.study.variants import full_key, variant_of
 
 SWEEPS = ("table3", "table4", "table5")
 PART_DATASETS = ("parts32", "parts64")  # the places of the true parts are known
@@ -17,7 +18,7 @@ PART_DATASETS = ("parts32", "parts64")  # the places of the true parts are known
 
 def symbol(parameter: str) -> str:
     """What figures call a hyper-parameter: its symbol, or its key where the protocol has none."""
-    return protocol()[f"model.{parameter}"].symbol or parameter
+    return protocol()[full_key(parameter)].symbol or parameter
 
 
 def figure_dataset(study_name: str) -> str:
@@ -63,16 +64,16 @@ def trained_runs(study_name: str, dataset: str) -> dict[str, list[Run]]:
 
 def part_runs(study_name: str, dataset: str) -> dict[str, list[Run]]:
     """The runs that have parts, by name: of Table 1, and of Table 3's sweeps of N and d_p."""
-    return _named_runs(study_name, dataset, ("table1", "table3"), ("patchvae",))
+    return _named_runs(study_name, dataset, ("table1", "table3"), has_parts)
 
 
 def vae_runs(study_name: str, dataset: str) -> dict[str, list[Run]]:
-    """The runs of every VAE of Tables 1 and 3 to 5 on one dataset, by name."""
-    return _named_runs(study_name, dataset, ("table1", *SWEEPS), ("beta-vae", "patchvae"))
+    """The runs of every VAE with posteriors of Tables 1 and 3 to 5 on one dataset, by name."""
+    return _named_runs(study_name, dataset, ("table1", *SWEEPS), has_posterior)
 
 
 def _named_runs(
-    study_name: str, dataset: str, tables: Sequence[str], architectures: Sequence[str]
+    study_name: str, dataset: str, tables: Sequence[str], chosen: Callable[[Row], bool]
 ) -> dict[str, list[Run]]:
     """Each model's seeds by its title and what was set: `PatchVAE, $N$ = 8`; no run twice."""
     study = load_study(study_name)
@@ -81,7 +82,7 @@ def _named_runs(
         for table in tables
         if table in study.tables
         for cell in load_table(study_name, table).cells()
-        if cell.dataset == dataset and MODELS[cell.row.model].architecture in architectures
+        if cell.dataset == dataset and chosen(cell.row)
     ]
     found: dict[str, list[Run]] = {}
     for cell in cells:
@@ -136,19 +137,65 @@ def table1_cells(study: str) -> list[Cell]:
 
 
 def swept_cells(study: str) -> list[Cell]:
-    return [cell for cell in paper_cells(study) if cell.table.name in SWEEPS]
+    """The cells of Tables 3 to 5 whose row sets one number."""
+    cells = [cell for cell in paper_cells(study) if cell.table.name in SWEEPS]
+    return [cell for cell in cells if _sets_one_number(cell.row)]
+
+
+def _sets_one_number(row: Row) -> bool:
+    values = list(row.overrides.values())
+    return len(values) == 1 and type(values[0]) in (int, float)
+
+
+def architecture_of(row: Row) -> Architecture:
+    return ARCHITECTURES[MODELS[row.model].architecture]
+
+
+def is_trained(row: Row) -> bool:
+    return architecture_of(row).trained
+
+
+def has_posterior(row: Row) -> bool:
+    return architecture_of(row).posterior
+
+
+def has_parts(row: Row) -> bool:
+    return architecture_of(row).name == "patchvae"
+
+
+def in_table1(study: str, chosen: Callable[[Row], bool] = lambda row: True) -> bool:
+    """Whether the study's Table 1 has a row of the chosen ones."""
+    if "table1" not in load_study(study).tables:
+        return False
+    return any(chosen(row) for row in load_table(study, "table1").rows())
 
 
 def has_table1(study: str) -> bool:
-    return "table1" in load_study(study).tables
+    return in_table1(study)
+
+
+def has_trained(study: str) -> bool:
+    return in_table1(study, is_trained)
+
+
+def has_posteriors(study: str) -> bool:
+    return in_table1(study, has_posterior)
+
+
+def has_pair(study: str) -> bool:
+    """Whether Table 1 has a PatchVAE and the beta-VAE with the same loss."""
+    if not has_table1(study):
+        return False
+    models = {row.model for row in load_table(study, "table1").rows()}
+    return any(f"beta-vae{m.removeprefix('patchvae')}" in models for m in models if "patch" in m)
 
 
 def has_sweeps(study: str) -> bool:
-    return not load_study(study).tables.keys().isdisjoint(SWEEPS)
+    return bool(swept_cells(study))
 
 
 def has_true_parts(study: str) -> bool:
-    return has_table1(study) and bool(part_datasets(study))
+    return in_table1(study, has_parts) and bool(part_datasets(study))
 
 
 def is_the_papers(study: str) -> bool:

@@ -19,8 +19,7 @@ from patchvae.figures.canvas import axes_grid, new_figure, title_of
 from patchvae.figures.catalogue import Target
 from patchvae.figures.inputs import figure_dataset, vae_runs
 from patchvae.figures.networks import batches, load_trained
-from patchvae.models.beta_vae import BetaVAE
-from patchvae.models.losses import bernoulli_kl, gaussian_kl
+from patchvae.models.losses import bernoulli_kl
 from patchvae.models.patchvae import PatchVAE
 from patchvae.report.posterior import (
     ACTIVE,
@@ -54,16 +53,18 @@ def compute(target: Target, options: Options) -> Posteriors:
 
 
 @torch.no_grad()
-def measure(name: str, seed: int, model: torch.nn.Module, images: Iterator[Tensor]) -> Usage:
-    """What a VAE's posteriors use over batches of images (b, 3, H, W)."""
-    assert isinstance(model, (BetaVAE, PatchVAE))
+def measure(name: str, seed: int, model: Any, images: Iterator[Tensor]) -> Usage:
+    """What a VAE's posteriors use over batches of images (b, 3, H, W).
+
+    Its `posterior` gives visibility logits, where it has any, then means and log-variances.
+    """
     prior = model.prior_vis if isinstance(model, PatchVAE) else 0.0
     means, kl, logits = [], 0.0, []
     for x in images:
         *visibility, mean, log_var = model.posterior(x)
         means.append(mean.flatten(1).double().cpu())
         logits += [v.flatten(2).double().cpu() for v in visibility]
-        kl += float(gaussian_kl(mean, log_var)) * len(x)
+        kl += float(model.latent_kl(mean, log_var)) * len(x)
     all_means = torch.cat(means)
     return Usage(
         name=name,
@@ -108,6 +109,8 @@ def draw(data: Posteriors) -> Figure:
     axes[2].set(xlabel="part, most visible first", ylabel="share of cells")
     for axis in axes[1:]:
         axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    if not shown:
+        axes[1].set_title("no row of Table 1 has parts: the table has what there is")
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=4, fontsize=6)
     return figure

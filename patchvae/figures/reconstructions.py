@@ -2,13 +2,11 @@
 
 import torch
 
-from patchvae.figures.canvas import title_of
 from patchvae.figures.catalogue import Target
-from patchvae.figures.gallery import Gallery, draw_gallery
-from patchvae.figures.networks import held_out, load_trained
+from patchvae.figures.gallery import Gallery, Rows, draw_gallery, gallery
+from patchvae.figures.networks import Trained, held_out
+from patchvae.models.base import Reconstructs
 from patchvae.runtime.machine import Options
-from patchvae.study.registry import DATASETS
-from patchvae.training.network import reconstruct
 
 COUNT = 8
 
@@ -18,11 +16,10 @@ draw = draw_gallery
 @torch.no_grad()
 def compute(target: Target, options: Options) -> Gallery:
     """The same `COUNT` test images for every model, of as many classes as can be."""
-    rows, subject = {}, ""
-    for run in target.runs():
-        trained = load_trained(run, options)
-        x = held_out(trained, COUNT)
-        rows["test image"] = trained.pixels(x)
-        rows[title_of(run.model)] = trained.pixels(reconstruct(trained.model, x))
-        subject = f"{DATASETS[run.dataset].title}, seed {run.seed}"
-    return Gallery(subject, rows)
+    return gallery(target, options, Reconstructs, _rows, "cannot reconstruct")
+
+
+def _rows(trained: Trained, model: Reconstructs, title: str) -> Rows:
+    x = held_out(trained, COUNT)
+    shown = trained.pixels(model.reconstruct(x))
+    return {"test image": trained.pixels(x), title: shown}

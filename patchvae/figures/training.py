@@ -9,22 +9,22 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from patchvae.analysis.history import History, read_history
-from patchvae.figures.canvas import axes_grid, hide_unused, new_figure, title_of
+from patchvae.figures.canvas import axes_grid, hide_unused, new_figure
 from patchvae.figures.catalogue import Target
 from patchvae.runtime.machine import Options
-from patchvae.study.registry import DATASETS, MODELS
+from patchvae.study.registry import ARCHITECTURES, DATASETS, MODELS
 
+OTHER_KLS = "KL of $z$ or of appearance"  # and of the latents of models that are not the paper's
 # panel title -> the columns of history.csv that it shows
 PANELS = {
     "reconstruction": ("recon",),
-    "KL of $z$ or of appearance": ("kl", "kl_app"),
+    OTHER_KLS: ("kl", "kl_app"),
     "KL of visibility": ("kl_vis",),
     "generator, encoder": ("adversarial", "generator", "encoder"),
     "discriminator": ("discriminator",),
 }
 SPAN = 30  # a panel that spans more has a logarithmic scale
-COLOURS = {"beta-vae": "C0", "patchvae": "C1", "bigan": "C2"}
-LINES = {"": "-", "-lw": "--", "-gan": "-.", "-gan-lw": ":"}
+LINES = {(False, False): "-", (True, False): "--", (False, True): "-.", (True, True): ":"}
 ENCODER = "encoder"  # the term of BiGAN that its panel shows beside the generator's
 
 
@@ -39,7 +39,11 @@ class Training:
 def compute(target: Target, options: Options) -> Training:
     """The histories of all seeds."""
     histories = [read_history(run) for run in target.runs()]
-    return Training("Means over each epoch; one line a seed", histories)
+    shown = {name for columns in PANELS.values() for name in columns} | {"images_per_second"}
+    terms = dict.fromkeys(name for history in histories for name in history.terms)
+    missing = ", ".join(t for t in terms if t not in shown and not t.startswith("kl"))
+    more = f"; no panel shows {missing}" if missing else ""
+    return Training(f"Means over each epoch; one line a seed{more}", histories)
 
 
 def draw(data: Training) -> Figure:
@@ -50,9 +54,9 @@ def draw(data: Training) -> Figure:
     axes = axes_grid(figure, rows, 3)
     for k, dataset in enumerate(datasets):
         panels = axes[2 * k : 2 * k + 2].flatten()
-        for axis, (title, columns) in zip(panels, PANELS.items(), strict=False):
+        for axis, title in zip(panels, PANELS, strict=False):
             for history in (h for h in data.histories if h.run.dataset == dataset):
-                _lines(axis, history, columns)
+                _lines(axis, history, _columns(title, history))
             axis.set_title(title)
             axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
             _scale(axis)
@@ -66,11 +70,18 @@ def draw(data: Training) -> Figure:
 
 
 def _style(model: str, column: str) -> dict[str, Any]:
-    family = MODELS[model].architecture
-    look = {"color": COLOURS[family], "ls": LINES[model.removeprefix(family)]}
+    facts = MODELS[model]
+    colour = f"C{list(ARCHITECTURES).index(facts.architecture)}"
     if column == ENCODER:
-        return look | {"ls": "--", "label": f"{title_of(model)}, {column}"}
-    return look | {"label": title_of(model)}
+        return {"color": colour, "ls": "--", "label": f"{title_of(model)}, {column}"}
+    line = LINES[facts.recon == "lw", facts.adversarial]
+    return {"color": colour, "ls": line, "label": title_of(model)}
+
+
+def _columns(title: str, history: History) -> tuple[str, ...]:
+    """The terms of a history that a panel shows."""
+    other = [t for t in history.terms if t.startswith("kl") and t != "kl_vis"]
+    return tuple(other) if title == OTHER_KLS else PANELS[title]
 
 
 def _lines(axis: Axes, history: History, columns: tuple[str, ...]) -> None:

@@ -1,4 +1,4 @@
-"""Adversarial training around either VAE (paper, section 3.4; reading A8)."""
+"""Adversarial training around any VAE (paper, section 3.4; reading A8)."""
 
 from torch import Tensor, nn
 

@@ -6,12 +6,12 @@ A list of phases, each a loss and the parameters it owns.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
-from patchvae.models.losses import Reconstruction
+from patchvae.models.losses import Reconstruction, gaussian_kl
 from patchvae.models.trunk import Trunk
 
 Terms = dict[str, Tensor]
@@ -36,6 +36,11 @@ class Unsupervised(nn.Module, ABC):
 
     trunk: Trunk
 
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return next(self.parameters()).device
+
     @classmethod
     def configured(cls, size: int, **settings: Any) -> Self:
         """The network for images of `size` pixels, from its protocol keys by their last words."""
@@ -59,12 +64,31 @@ class Unsupervised(nn.Module, ABC):
         """
 
 
+@runtime_checkable
+class Reconstructs(Protocol):
+    """What the figure `reconstructions` asks of a model; it leaves out those without."""
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """x_hat of images, (B, 3, H, W) -> (B, 3, H, W), in eval mode."""
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """What the figure `samples` asks of a model; it leaves out those without."""
+
+    def sample(self, count: int, size: int, generator: torch.Generator) -> Tensor:
+        """Images of latents drawn from the prior, (count, 3, size, size), in eval mode.
+
+        `generator` is the CPU's, so that every device shows the same draws.
+        """
+
+
 class VAE(Unsupervised):
     """Reconstruction error and weighted KLs (Eq. 3 and 8): one phase over all parameters.
 
     `forward(x)` gives the reconstruction (B, 3, H, W) and the unweighted KL terms, each a scalar
     summed over latents and averaged over the batch. It samples in training mode only; in eval mode
-    means replace samples, so that it is a function of x.
+    means replace samples, so that it is a function of x. A plain autoencoder is one without KLs.
     """
 
     def __init__(self, recon: Reconstruction, kl_weights: dict[str, float]) -> None:
@@ -75,9 +99,16 @@ class VAE(Unsupervised):
     @abstractmethod
     def forward(self, x: Tensor) -> tuple[Tensor, Terms]: ...
 
-    def divergence(self, kls: Terms) -> Tensor:
-        """The weighted sum of the KL terms."""
-        return torch.stack([self.kl_weights[name] * kl for name, kl in kls.items()]).sum()
+    def reconstruct(self, x: Tensor) -> Tensor:
+        return self(x)[0]
+
+    def latent_kl(self, mean: Tensor, log_var: Tensor) -> Tensor:
+        """KL of the Gaussian latents to their prior, N(0, I) unless a model has another: scalar."""
+        return gaussian_kl(mean, log_var)
+
+    def divergence(self, kls: Terms) -> Tensor | float:
+        """The weighted sum of the KL terms; 0 where there are none."""
+        return sum((self.kl_weights[name] * kl for name, kl in kls.items()), 0.0)
 
     def loss(self, x: Tensor) -> tuple[Tensor, Terms]:
         x_hat, kls = self(x)

@@ -1,5 +1,6 @@
 """BiGAN (Donahue et al. 2016), the paper's adversarial baseline (Tables 6-9; reading A17)."""
 
+import torch
 from torch import Tensor, nn
 
 from patchvae.models.base import Phase, Terms, Unsupervised
@@ -38,6 +39,15 @@ class BiGAN(Unsupervised):
     def encode(self, x: Tensor) -> Tensor:
         """E(x), (B, 3, H, W) -> (B, latent_dim)."""
         return self.bottleneck(self.trunk(x))[0]
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """G(E(x)), which nothing ever asked to be x."""
+        return self.decoder(self.encode(x))
+
+    def sample(self, count: int, size: int, generator: torch.Generator) -> Tensor:
+        """G(z) of z ~ N(0, I)."""
+        z = torch.randn(count, self.latent_dim, generator=generator)
+        return self.decoder(z.to(self.device))
 
     def encoder_generator_loss(self, x: Tensor) -> tuple[Tensor, Terms]:
         z = standard_normal(x, self.latent_dim)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from patchvae.models import sampling
 from patchvae.models.base import VAE, Terms
 from patchvae.models.decoder import Pyramid
-from patchvae.models.losses import Reconstruction, bernoulli_kl, gaussian_kl
+from patchvae.models.losses import Reconstruction, bernoulli_kl
 from patchvae.models.schedules import Temperature
 from patchvae.models.trunk import Trunk
 from patchvae.numerics.precision import widen
@@ -101,6 +101,13 @@ class PatchVAE(VAE):
         code = z_vis[:, :, None] * z_app[..., None, None]  # (B, N, D, h, w)
         return self.decoder(code.flatten(1, 2))
 
+    def sample(self, count: int, size: int, generator: torch.Generator) -> Tensor:
+        """A part is visible with its prior's probability in each cell; its appearance ~ N(0, I)."""
+        side = size // self.trunk.stride
+        z_vis = torch.rand(count, self.N, side, side, generator=generator) < self.prior_vis
+        z_app = torch.randn(count, self.N, self.D, generator=generator)
+        return self.decode(z_vis.to(self.device, torch.float32), z_app.to(self.device))
+
     def forward(self, x: Tensor) -> tuple[Tensor, Terms]:
         logits, mean, log_var = self.posterior(x)
         if self.training:
@@ -108,5 +115,5 @@ class PatchVAE(VAE):
             z_app = sampling.gaussian(mean, log_var)
         else:
             z_vis, z_app = sampling.visibility_mean(logits, self.hard), mean
-        kls = {"kl_vis": bernoulli_kl(logits, self.prior_vis), "kl_app": gaussian_kl(mean, log_var)}
-        return self.decode(z_vis, z_app), kls
+        kl_vis, kl_app = bernoulli_kl(logits, self.prior_vis), self.latent_kl(mean, log_var)
+        return self.decode(z_vis, z_app), {"kl_vis": kl_vis, "kl_app": kl_app}

@@ -43,7 +43,7 @@ def groups_of(job: Job) -> tuple[Group, Group]:
     facts = MODELS[run.model]
     family = f"{facts.architecture}{'+gan' if facts.adversarial else ''}"
     if isinstance(job.config, ProbeConfig):
-        return ((run.dataset, PROBE, job.config.name),) * 2
+        return ((run.dataset, PROBE, job.config.stage),) * 2
     return (run.dataset, PRETRAIN, run.model), (run.dataset, "family", family)
 
 

@@ -45,7 +45,7 @@ class Job:
         if self.kind == PREPARE:
             return f"patchvae prepare {self.name} --stamp {self.target}"
         if isinstance(self.config, ProbeConfig):
-            return f"patchvae probe {self.config.run.name} {self.config.name}"
+            return f"patchvae probe {self.config.run.name} {self.config.stage}"
         return f"patchvae {self.kind} {self.name}"
 
 

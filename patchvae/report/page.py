@@ -161,7 +161,7 @@ def detail(cell: Cell, row: Row) -> dict[str, Any]:
         "Cell": cell.name,
         "Model": f"{cell.row.model}, {probes[0].run.variant}",
         "Dataset, probe": (
-            f"{DATASETS[cell.dataset].title}, {probes[0].name} ({cell.column.metric})"
+            f"{DATASETS[cell.dataset].title}, {probes[0].stage} ({cell.column.metric})"
         ),
         "Result": row.word,
     }

@@ -13,13 +13,13 @@ Config = PretrainConfig | ProbeConfig
 
 def stage_of(config: Config) -> str:
     """`pretrain`, or the probe's name; the stage's files lie in the run's folder of that name."""
-    return config.name if isinstance(config, ProbeConfig) else PRETRAIN
+    return config.stage if isinstance(config, ProbeConfig) else PRETRAIN
 
 
 def title_of(config: Config) -> str:
     """A job in messages: the run's name, followed by the probe's."""
     return (
-        f"{config.run.name}/{config.name}" if isinstance(config, ProbeConfig) else config.run.name
+        f"{config.run.name}/{config.stage}" if isinstance(config, ProbeConfig) else config.run.name
     )
 
 

@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -14,7 +14,8 @@ import yaml
 
 from patchvae.errors import ConfigError
 from patchvae.study import paths
-from patchvae.study.registry import DATASETS, instead, lookup
+from patchvae.study.folders import declare
+from patchvae.study.registry import DATASETS, Dataset, instead, lookup
 from patchvae.study.settings import keys_read
 
 Scalar = int | float | str | bool
@@ -64,6 +65,7 @@ class Study:
     external: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     follows: str = AS_PRINTED
     stop_outside: bool = False  # whether a pretraining unlike those of other seeds ends
+    changes: Mapping[str, Scalar] = field(default_factory=dict)  # of one run, by full key
 
     @property
     def file(self) -> Path:
@@ -78,9 +80,11 @@ class Study:
     def value(self, key: str, dataset: str) -> Value:
         """The protocol's `section.key` for a dataset.
 
-        Study's dataset, study, protocol, in this order.
+        What one run sets, study's dataset, study, protocol, in this order.
         """
         entry = lookup("protocol key", self.defaults, key)
+        if key in self.changes:
+            return Value(self.changes[key], "run")
         section, name = key.split(".")
         for layer in (self.datasets[dataset].get("protocol", {}), self.protocol):
             if name in layer.get(section, {}):
@@ -90,6 +94,10 @@ class Study:
         if dataset in entry.by_dataset:
             return Value(entry.by_dataset[dataset], entry.for_source or entry.source)
         return Value(entry.value, entry.source)
+
+    def changed(self, settings: Mapping[str, Scalar]) -> "Study":
+        """The study as one run sees it that sets some keys, `section.key`, itself."""
+        return replace(self, changes=settings)
 
     def section(self, section: str, dataset: str) -> dict[str, Scalar]:
         """Every value of one section for a dataset."""
@@ -338,6 +346,9 @@ def load_study(name: str) -> Study:
     changes, follows = _followed(raw.get("protocol", {}))
     with about(path):
         lookup("protocol", PROTOCOLS, follows)
+        for dataset, facts in raw["datasets"].items():
+            if "folder" in facts:
+                declare(dataset, facts)
         _check_names(raw, name)
     return Study(
         name=name,
@@ -351,6 +362,15 @@ def load_study(name: str) -> Study:
         follows=follows,
         stop_outside=raw.get("stop_outside", False),
     )
+
+
+def find_dataset(name: str) -> Dataset:
+    """A dataset of the suite, or a folder that some study declares; ConfigError lists them."""
+    for study in () if name in DATASETS else study_names():
+        document = read_yaml(paths.config(f"{study}.yaml"))
+        if isinstance(document, dict) and name in (document.get("datasets") or ()):
+            load_study(study)
+    return lookup("dataset", DATASETS, name)
 
 
 def _followed(raw: str | Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:

@@ -1,11 +1,12 @@
 """What exists: datasets, architectures, models and probes, as data. Nothing heavy is imported here.
 
-A new dataset is one file in `patchvae/data/` and one line here; a new architecture is one file in
-`patchvae/models/` and one line here; a new row is one `Model` line.
+A new dataset is one file in `patchvae/data/` and one line here; a new architecture, with its rows,
+is one file in `patchvae/models/` and one line here.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TypeVar
 
 from patchvae.errors import ConfigError
@@ -29,6 +30,10 @@ class Dataset:
     test: int
     unlabelled: int = 0
     module: str = ""  # in patchvae.data; the dataset's own name unless given
+    decoded: bool = False  # from image files, by every core
+    root: str = ""  # of a folder that a study declares, with its csv file and the digest of both
+    split: str = ""
+    listing: str = ""
 
     @property
     def import_path(self) -> str:
@@ -42,8 +47,9 @@ class Architecture:
     `variant` names the hyper-parameters that a run's path holds, in its order.
     `keys` are the further protocol keys that its numbers depend on (of section `model` unless they
     name another), `init` those of section `init`, and `inputs` the key that says what images
-    become. The variant of a `named` one is a name under the study's `external`, which says that
-    itself.
+    become. A VAE learns by a reconstruction loss (`recon`), so that it has a row for each of them,
+    with and without an adversary; one with a `posterior(x)` is in the table of latent codes. The
+    variant of a `named` one is a name under the study's `external`, which says that itself.
     """
 
     name: str
@@ -52,6 +58,9 @@ class Architecture:
     keys: tuple[str, ...] = ()
     init: tuple[str, ...] = ()
     inputs: str = "model.inputs"
+    title: str = ""
+    recon: bool = False
+    posterior: bool = False
     trained: bool = True
     named: bool = False
 
@@ -94,9 +103,9 @@ class Probe:
 
 _DATASETS = (
     Dataset("cifar100", "CIFAR100", 32, 100, 50_000, 10_000),
-    Dataset("indoor67", "Indoor67", 64, 67, 5_360, 1_340, unlabelled=8_920),
-    Dataset("places205", "Places205", 64, 205, 2_448_873, 20_500),
-    Dataset("imagenet", "ImageNet", 224, 1_000, 1_281_167, 50_000),
+    Dataset("indoor67", "Indoor67", 64, 67, 5_360, 1_340, unlabelled=8_920, decoded=True),
+    Dataset("places205", "Places205", 64, 205, 2_448_873, 20_500, decoded=True),
+    Dataset("imagenet", "ImageNet", 224, 1_000, 1_281_167, 50_000, decoded=True),
     Dataset("fashionmnist", "Fashion-MNIST", 32, 10, 60_000, 10_000),
     Dataset("parts32", "Parts-32", 32, 10, 10_000, 2_000, module="parts"),
     Dataset("parts64", "Parts-64", 64, 10, 4_000, 1_000, module="parts"),
@@ -128,19 +137,33 @@ _ARCHITECTURES = (
         (*_LATENT, "beta"),
         ("trunk",),
         _VAE,
+        title=r"$\beta$-VAE",
+        recon=True,
+        posterior=True,
     ),
-    Architecture("patchvae", "patchvae.models.patchvae:PatchVAE", _PARTS, _PART_KEYS, _VAE),
+    Architecture(
+        "patchvae",
+        "patchvae.models.patchvae:PatchVAE",
+        _PARTS,
+        _PART_KEYS,
+        _VAE,
+        title="PatchVAE",
+        recon=True,
+        posterior=True,
+    ),
     Architecture(
         "bigan",
         "patchvae.models.bigan:BiGAN",
         _LATENT,
         ("trunk", "adversarial.discriminator"),
         (*_VAE, *ADVERSARIAL_INIT),
+        title="BiGAN",
     ),
     Architecture(
         "random",
         "patchvae.models.fixed:RandomTrunk",
         keys=("trunk", "random_statistics"),
+        title="Random (untrained)",
         trained=False,
     ),
     Architecture(
@@ -148,12 +171,14 @@ _ARCHITECTURES = (
         "patchvae.models.fixed:ImageNetTrunk",
         keys=("trunk",),
         inputs="model.supervised_inputs",
+        title="ImageNet pretrained",
         trained=False,
     ),
     Architecture(
         "external",
         "patchvae.models.external:ExternalTrunk",
         keys=("trunk",),
+        title="External encoder",
         trained=False,
         named=True,
     ),
@@ -169,20 +194,18 @@ ADVERSARIAL = (
     "patchvae.models.adversarial:Adversarial"  # around a VAE: one more module, no more rows
 )
 
-_MODELS = (
-    Model("beta-vae", "beta-vae", r"$\beta$-VAE", "l2"),
-    Model("beta-vae-lw", "beta-vae", r"$\beta$-VAE + $L_w$", "lw"),
-    Model("beta-vae-gan", "beta-vae", r"$\beta$-VAE-GAN", "l2", adversarial=True),
-    Model("beta-vae-gan-lw", "beta-vae", r"$\beta$-VAE-GAN + $L_w$", "lw", adversarial=True),
-    Model("patchvae", "patchvae", "PatchVAE", "l2"),
-    Model("patchvae-lw", "patchvae", r"PatchVAE + $L_w$", "lw"),
-    Model("patchvae-gan", "patchvae", "PatchVAE-GAN", "l2", adversarial=True),
-    Model("patchvae-gan-lw", "patchvae", r"PatchVAE-GAN + $L_w$", "lw", adversarial=True),
-    Model("bigan", "bigan", "BiGAN"),
-    Model("random", "random", "Random (untrained)"),
-    Model("imagenet-pretrained", "imagenet-pretrained", "ImageNet pretrained"),
-    Model("external", "external", "External encoder"),
-)
+
+def _rows(architecture: Architecture) -> list[Model]:
+    """An architecture's rows: of a VAE `name`, `name-lw`, `name-gan` and `name-gan-lw`."""
+    name, title = architecture.name, architecture.title
+    if not architecture.recon:
+        return [Model(name, name, title)]
+    return [
+        Model(f"{name}{gan}{lw}", name, f"{title}{gan.upper()}{loss}", recon, bool(gan))
+        for gan in ("", "-gan")
+        for recon, lw, loss in (("l2", "", ""), ("lw", "-lw", " + $L_w$"))
+    ]
+
 
 # `scratch` freezes nothing
 _PROBES = (
@@ -208,7 +231,7 @@ _PROBES = (
 
 DATASETS = {d.name: d for d in _DATASETS}
 ARCHITECTURES = {a.name: a for a in _ARCHITECTURES}
-MODELS = {m.name: m for m in _MODELS}
+MODELS = {m.name: m for a in _ARCHITECTURES for m in _rows(a)}
 PROBES = {p.name: p for p in _PROBES}
 
 
@@ -219,11 +242,18 @@ def lookup(kind: str, table: Mapping[str, T], name: str) -> T:
     return table[name]
 
 
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`did you mean pretrain.lr or probe.lr?`, or nothing where no name resembles it.
+
+    Of keys with a section those with the same last word come before those that look alike.
+    """
+    names, last = list(known), name.rpartition(".")[2]
+    found = [key for key in names if key.rpartition(".")[2] == last]
+    found = found or get_close_matches(name, names, n=3)
+    return f"did you mean {' or '.join(found)}?" if found else ""
+
+
 def instead(name: str, known: Iterable[str]) -> str:
     """What to write instead of a name that is not known: those near it, and all."""
-    from difflib import get_close_matches
-
     names = list(known)
-    near = " or ".join(get_close_matches(name, names))
-    meant = f"did you mean {near}? " if near else ""
-    return f"{meant}choose one of {', '.join(names) or '(none)'}"
+    return f"{nearest(name, names)} choose one of {', '.join(names) or '(none)'}".strip()

@@ -3,14 +3,13 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
-from decimal import Decimal
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 from patchvae.errors import ConfigError, DataError
 from patchvae.study import paths
-from patchvae.study.config import Scalar, Study, load_study, protocol, validate
+from patchvae.study.config import Scalar, Study, load_study
 from patchvae.study.digests import digest_of, file_digest
 from patchvae.study.registry import (
     ADVERSARIAL_INIT,
@@ -24,26 +23,14 @@ from patchvae.study.registry import (
     lookup,
 )
 from patchvae.study.settings import NeighbourSettings, PretrainSettings, ProbeSettings
-
-NO_VARIANT = "plain"  # the variant of an architecture without hyper-parameters
-# What the code did before a choice became a key. Such a value is left out of digests, so that
-# results
-# made before stand; it is history, and never changes with a default.
-BEFORE: Mapping[str, Mapping[str, Any]] = {
-    "data": {"inputs": "symmetric"},
-    "model": {"random_statistics": "initial", "temperature_law": "closed", "discriminator": "ours"},
-    "reconstruction": {"reduction": "sum", "scale": "pixels", "laplacian": 4, "channels": "mean"},
-    "init": {"heads": "pytorch", "decoder": "pytorch", "discriminator": "pytorch"},
-    "adversarial": {"discriminator": "ours"},
-    "pretrain": {"lr_step": 0, "lr_factor": 10.0},
-    "probe": {
-        "dropout": 0.0,
-        "init": "pytorch",
-        "frozen_bn": "eval",
-        "affine": "trained",
-        "report": "last",
-    },
-}
+from patchvae.study.standing import BEFORE, standing
+from patchvae.study.variants import (
+    name_without,
+    parse_variant,
+    probe_keys,
+    read_settings,
+    run_keys,
+)
 
 
 @dataclass(frozen=True)
@@ -88,69 +75,6 @@ class Run:
             )
         study, dataset, model, variant, seed = match.groups()
         return cls(study, dataset, model, variant, int(seed))
-
-
-def number(value: float) -> str:
-    """Shortest exact decimal without exponent: 0.0625, 1, 0.00003."""
-    text = format(Decimal(repr(value)), "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def format_variant(architecture: Architecture, values: Mapping[str, Scalar]) -> str:
-    """Readable and complete, e.g. `N16-d6-prior0.0625-bvis0.6-bapp1`."""
-    parts = [
-        f"{prefix}{number(values[key])}"  # type: ignore[arg-type]
-        for key, prefix in _prefixes(architecture).items()
-    ]
-    return "-".join(parts) or NO_VARIANT
-
-
-def _prefixes(architecture: Architecture) -> dict[str, str | None]:
-    """What stands before each hyper-parameter in a variant, in its order."""
-    return {key: protocol()[f"model.{key}"].prefix for key in architecture.variant}
-
-
-def parse_variant(architecture: Architecture, text: str) -> dict[str, Scalar]:
-    """The inverse of `format_variant`; ConfigError for another spelling or a value out of range."""
-    prefixes = _prefixes(architecture)
-    pattern = "-".join(rf"{prefix}(\d+(?:\.\d+)?)" for prefix in prefixes.values())
-    match = re.fullmatch(pattern or NO_VARIANT, text)
-    if match is not None:
-        values: dict[str, Scalar] = {
-            key: float(raw) if "." in raw else int(raw)
-            for key, raw in zip(prefixes, match.groups(), strict=True)
-        }
-        if format_variant(architecture, values) == text:
-            validate({"model": values}, "values", f"variant {text}")
-            return values
-    form = "-".join(f"{prefix}<{key}>" for key, prefix in prefixes.items()) or NO_VARIANT
-    raise ConfigError(f"'{text}' is no variant of {architecture.name}: expected {form}")
-
-
-def variant_of(study: Study, dataset: str, model: str, overrides: Mapping[str, Scalar]) -> str:
-    """The variant of a model in a study, with a table row's `set` on top."""
-    architecture = ARCHITECTURES[lookup("model", MODELS, model).architecture]
-    if architecture.named:
-        return _name_of(study, model, overrides)
-    keys = architecture.variant
-    for key in overrides:
-        if key not in keys:
-            known = ", ".join(sorted(keys)) or "none"
-            raise ConfigError(f"'{key}' is no hyper-parameter of {model}: it has {known}")
-    values = {key: overrides.get(key, study.value(f"model.{key}", dataset).value) for key in keys}
-    if values.get("prior_vis") == "1/N":
-        values["prior_vis"] = 1 / int(values["num_parts"])
-    return format_variant(architecture, values)
-
-
-def _name_of(study: Study, model: str, overrides: Mapping[str, Scalar]) -> str:
-    """The `encoder` of a row, which has nothing else to set."""
-    if set(overrides) != {"encoder"}:
-        raise ConfigError(
-            f"a row of model {model} needs 'encoder', a name under 'external' of study"
-            f" '{study.name}', and no 'set'"
-        )
-    return str(overrides["encoder"])
 
 
 def _external(study: Study, name: str) -> dict[str, Any]:
@@ -231,6 +155,7 @@ class ProbeConfig:
     frozen: str | None
     probe: ProbeSettings | NeighbourSettings
     standardised: bool = False
+    stage: str = ""  # `name`, with what it sets itself
 
     @property
     def run(self) -> Run:
@@ -244,14 +169,15 @@ class ProbeConfig:
 
     @property
     def folder(self) -> Path:
-        return self.run.folder / self.name
+        return self.run.folder / self.stage
 
     def as_dict(self) -> dict[str, Any]:
-        """Features as they are go without saying.
+        """Features as they are go without saying, and the settings say all that `stage` does.
 
         The paper's probes keep the digest that they had.
         """
         found = asdict(self)
+        del found["stage"]
         if not self.standardised:
             del found["standardised"]
         return found
@@ -263,17 +189,20 @@ class ProbeConfig:
 
 def resolve_run(run: Run) -> PretrainConfig:
     """The full configuration of a run; ConfigError for any unknown word in its name."""
-    study = run.of_study
-    study.check_dataset(run.dataset)
+    base = run.of_study
+    base.check_dataset(run.dataset)
     model = lookup("model", MODELS, run.model)
     architecture = ARCHITECTURES[model.architecture]
-    hyper = _values(study, run.dataset, "model", architecture.keys)
+    in_name = {f"model.{key}" for key in architecture.variant}
+    known = tuple(key for key in run_keys(run.model) if key not in in_name)
+    name = name_without(run.variant)
+    hyper = {} if architecture.named else parse_variant(architecture, name)
+    study = base.changed(read_settings(base, run.dataset, run.variant, known))
+    hyper = _values(study, run.dataset, "model", architecture.keys) | hyper
     inputs = study.value(architecture.inputs, run.dataset).value
     if architecture.named:
-        hyper |= _external(study, run.variant)
+        hyper |= _external(study, name)
         inputs = hyper.pop("inputs", BEFORE["data"]["inputs"])
-    else:
-        hyper |= parse_variant(architecture, run.variant)
     recon = RECONSTRUCTIONS[model.recon] if model.recon else ()
     return PretrainConfig(
         run=run,
@@ -316,29 +245,16 @@ def _data(study: Study, dataset: str, inputs: Any) -> DataConfig:
     )
 
 
-def standing(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration without the values of `BEFORE` and the sections that this leaves empty."""
-    found: dict[str, Any] = {}
-    for name, content in document.items():
-        if name == "encoder":
-            content = standing(content)
-        elif name in BEFORE and content is not None:
-            known = BEFORE[name]
-            content = {k: v for k, v in content.items() if k not in known or v != known[k]}
-            if not content and name in ("reconstruction", "init"):
-                continue
-        found[name] = content
-    return found
-
-
-def resolve_probe(run: Run, probe: str) -> ProbeConfig:
-    """The full configuration of a probe of a run.
+def resolve_probe(run: Run, stage: str) -> ProbeConfig:
+    """The full configuration of a probe of a run, `conv5` or `conv5+probe.epochs=5`.
 
     ConfigError where there is nothing to standardise.
     """
+    probe = name_without(stage)
     facts = lookup("probe", PROBES, probe)
-    encoder = resolve_run(run)
-    section = run.of_study.section("probe", run.dataset)
+    encoder, study = resolve_run(run), run.of_study
+    changed = study.changed(read_settings(study, run.dataset, stage, probe_keys(probe)))
+    section = changed.section("probe", run.dataset)
     kind: Any = ProbeSettings if facts.trained else NeighbourSettings
     settings = kind(**{field.name: section[field.name] for field in fields(kind)})
     if facts.standardised and settings.frozen_bn == "train":
@@ -346,4 +262,4 @@ def resolve_probe(run: Run, probe: str) -> ProbeConfig:
             f"{run.study_file}: {probe} needs features that are constants of the image:"
             f" set probe.frozen_bn of {run.dataset} to eval"
         )
-    return ProbeConfig(encoder, probe, facts.frozen, settings, facts.standardised)
+    return ProbeConfig(encoder, probe, facts.frozen, settings, facts.standardised, stage)

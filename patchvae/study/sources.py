@@ -10,8 +10,9 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
+from patchvae.study.config import find_dataset
 from patchvae.study.paths import PACKAGE
-from patchvae.study.registry import ADVERSARIAL, ARCHITECTURES, DATASETS, MODELS, PROBES, lookup
+from patchvae.study.registry import ADVERSARIAL, ARCHITECTURES, MODELS, PROBES, lookup
 
 PLUMBING = ("study", "runtime")  # folders; the modules beside the folders are left out too
 
@@ -77,8 +78,9 @@ def source_digest(*roots: str) -> str:
 
 
 def prepare_source(dataset: str) -> str:
-    """Code that decides a dataset's bytes."""
-    return source_digest(lookup("dataset", DATASETS, dataset).import_path)
+    """Code that decides a dataset's bytes, after what a declared folder holds."""
+    facts = find_dataset(dataset)
+    return facts.listing + source_digest(facts.import_path)
 
 
 def pretrain_source(model: str) -> str:

@@ -12,7 +12,8 @@ from patchvae.study.address import CellKey
 from patchvae.study.config import Scalar, Study, about, load_study, read_yaml, validate
 from patchvae.study.digests import digest_of
 from patchvae.study.registry import DATASETS, MODELS, PROBES, Probe, instead, lookup
-from patchvae.study.runs import ProbeConfig, Run, number, resolve_probe, variant_of
+from patchvae.study.runs import ProbeConfig, Run, resolve_probe
+from patchvae.study.variants import full_key, probe_of, settings_of, short_key, text_of, variant_of
 
 BEYOND = "†"  # marks what the paper does not have
 
@@ -129,11 +130,14 @@ class Cell:
 
     def probes(self) -> list[ProbeConfig]:
         """One probe a seed."""
-        variant = variant_of(self.study, self.dataset, self.row.model, self.row.overrides)
-        probe = self.row.probe or self.column.probe
+        study, dataset, model, overrides = (
+            self.study, self.dataset, self.row.model, self.row.overrides,
+        )  # fmt: skip
+        variant = variant_of(study, dataset, model, overrides)
+        stage = probe_of(study, dataset, self.row.probe or self.column.probe, overrides)
         return [
-            resolve_probe(Run(self.study.name, self.dataset, self.row.model, variant, seed), probe)
-            for seed in self.study.seeds
+            resolve_probe(Run(study.name, dataset, model, variant, seed), stage)
+            for seed in study.seeds
         ]
 
 
@@ -143,17 +147,16 @@ def _named(text: str, datasets: Iterable[str]) -> str:
 
 
 def _row(raw: Mapping[str, Any], datasets: Iterable[str]) -> Row:
-    overrides = raw.get("set", {}) | ({"encoder": raw["encoder"]} if "encoder" in raw else {})
+    settings = settings_of(raw.get("set", {}), f"row of model {raw['model']}")
     model = lookup("model", MODELS, raw["model"])
-    derived = ",".join(
-        f"{key}={value if isinstance(value, str) else number(value)}"
-        for key, value in overrides.items()
-    )
+    encoder = {"encoder": raw["encoder"]} if "encoder" in raw else {}
+    said = [f"{short_key(full_key(k))}={text_of(v)}" for k, v in raw.get("set", {}).items()]
+    words = [*encoder.values(), *said] or [model.name]
     return Row(
-        key=raw.get("key", raw.get("encoder") or derived or model.name),
+        key=raw.get("key", ",".join(words).replace("/", "-")),
         label=_named(raw.get("label", raw.get("encoder", model.title)), datasets),
         model=model.name,
-        overrides=overrides,
+        overrides={short_key(key): value for key, value in settings.items()} | encoder,
         probe=raw.get("probe"),
         reference=raw.get("reference", False),
     )

@@ -131,7 +131,7 @@ def probe(run: str, probe: str, expect: str | None, gpus: int | None, **options:
     chosen = _spread(config, gpus, options)
     from patchvae.runtime.launch import rank
 
-    metrics = import_module(PROBES[probe].module).probe(config, chosen)
+    metrics = import_module(PROBES[config.name].module).probe(config, chosen)
     if rank() == 0:
         click.echo(f"{metrics['run']} {metrics['probe']}: top-1 {metrics['top1']:.2f} %")
 

@@ -15,8 +15,7 @@ from patchvae.data.tensors import Inputs
 from patchvae.errors import CheckpointError, ConfigError, DataError
 from patchvae.models import build
 from patchvae.models.adversarial import Adversarial
-from patchvae.models.base import VAE, Unsupervised
-from patchvae.models.bigan import BiGAN
+from patchvae.models.base import Reconstructs, Unsupervised
 from patchvae.models.fixed import FixedTrunk
 from patchvae.models.patchvae import PatchVAE
 from patchvae.numerics.seeds import derive_seed
@@ -98,11 +97,11 @@ class Network:
         (B, H, W, 3) in [0, 1]. ConfigError where the run has a trunk alone.
         """
         model = self.model
-        if not isinstance(model, VAE | BiGAN):
+        if not isinstance(model, Reconstructs):
             name = self.config.run.name
-            raise ConfigError(f"{name} has no decoder: choose a run of a VAE or a BiGAN")
+            raise ConfigError(f"{name} cannot reconstruct: choose a run of a VAE or a BiGAN")
         side = None if isinstance(model, PatchVAE) else self.size
-        return self._shown(images, lambda x: self.pixels(reconstruct(model, x)), side)
+        return self._shown(images, lambda x: self.pixels(model.reconstruct(x)), side)
 
     @torch.no_grad()
     def _shown(
@@ -195,11 +194,3 @@ def network_of(
 def unwrap(model: Unsupervised) -> Unsupervised:
     """The VAE inside an adversarial training, or the model itself."""
     return model.vae if isinstance(model, Adversarial) else model
-
-
-def reconstruct(model: Unsupervised, x: Tensor) -> Tensor:
-    """x_hat of a VAE in eval mode, or G(E(x)) of a BiGAN."""
-    if isinstance(model, BiGAN):
-        return model.decoder(model.encode(x))
-    x_hat: Tensor = model(x)[0]
-    return x_hat

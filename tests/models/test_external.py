@@ -111,7 +111,11 @@ def test_what_fits_nothing_is_refused(
     [
         ("encoder: mine", "encoder: yours", "tiny.yaml: unknown external encoder 'yours': .* mine"),
         (", encoder: mine", "", "needs 'encoder', a name under 'external'"),
-        ("encoder: mine", "encoder: mine, set: {part_dim: 3}", "and no 'set'"),
+        (
+            "encoder: mine",
+            "encoder: mine, set: {part_dim: 3}",
+            "'part_dim' is no hyper-parameter of external",
+        ),
         ("{model: external,", "{model: patchvae,", "'encoder' is no hyper-parameter of patchvae"),
         ("{weights: mine.pth}", "{weight: mine.pth}", "external.mine: "),
     ],

@@ -22,7 +22,8 @@ from patchvae.runtime.machine import Options
 from patchvae.runtime.results import read_result
 from patchvae.study import paths
 from patchvae.study.config import load_study
-from patchvae.study.runs import Run, resolve_probe, resolve_run, variant_of
+from patchvae.study.runs import Run, resolve_probe, resolve_run
+from patchvae.study.variants import variant_of
 from patchvae.training.pretrain import pretrain
 from patchvae.training.probe import probe
 

@@ -14,9 +14,10 @@ from patchvae.errors import ConfigError
 from patchvae.paper.readings import readings
 from patchvae.study.config import SECTIONS, load_study, protocol, read_yaml, study_names
 from patchvae.study.registry import ARCHITECTURES, DATASETS
-from patchvae.study.runs import Run, resolve_probe, resolve_run, variant_of
+from patchvae.study.runs import Run, resolve_probe, resolve_run
 from patchvae.study.settings import keys_read
 from patchvae.study.tables import load_table
+from patchvae.study.variants import variant_of
 
 
 def refused(project: Path, *words: str) -> None:

@@ -8,15 +8,8 @@ from small_study import forget_configs
 
 from patchvae.errors import ConfigError
 from patchvae.study.registry import ARCHITECTURES, MODELS
-from patchvae.study.runs import (
-    Run,
-    format_variant,
-    number,
-    parse_variant,
-    resolve_probe,
-    resolve_run,
-    variant_of,
-)
+from patchvae.study.runs import Run, resolve_probe, resolve_run
+from patchvae.study.variants import format_variant, number, parse_variant, variant_of
 
 PARTS = ARCHITECTURES["patchvae"]
 RUN = Run("tiny", "parts32", "patchvae", "N4-d2-prior0.25-bvis0.6-bapp1", 0)

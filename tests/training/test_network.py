@@ -107,7 +107,7 @@ def test_a_reconstruction_is_a_picture_without_noise(here: Path, model: str) -> 
 def test_what_a_run_does_not_have_is_refused(here: Path) -> None:
     with pytest.raises(ConfigError, match="bigan/z8/seed0 has no parts"):
         patchvae.load(tiny_run("bigan")).parts(SQUARE)
-    with pytest.raises(ConfigError, match="mine/seed0 has no decoder"):
+    with pytest.raises(ConfigError, match="mine/seed0 cannot reconstruct"):
         patchvae.load(run_of("external").folder).reconstruct(SQUARE)
     with pytest.raises(ConfigError, match="no stage 'conv9': choose one of conv1, conv3, conv5"):
         patchvae.load(tiny_run("bigan")).features(SQUARE, "conv9")

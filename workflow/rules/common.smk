@@ -16,6 +16,7 @@ from patchvae.planning.work import gpus
 from patchvae.runtime.cluster import check_slurm
 from patchvae.runtime.forward import forward_sigterm
 from patchvae.study import paths, sources
+from patchvae.study.config import find_dataset, study_names
 from patchvae.study.registry import PROBES
 from patchvae.study.tables import ARCHITECTURE_TABLES, RESERVED, find_cell, study_cells
 
@@ -106,10 +107,6 @@ onerror:
     drop_timers()
 
 
-# Datasets of image files, decoded by every core that the job may run on.
-DECODED = ("indoor67", "places205", "imagenet")
-
-
 def clear(function):
     """Our errors, one line each, as Snakemake's."""
 
@@ -130,9 +127,9 @@ wildcard_constraints:
     study=r"[a-z0-9][a-z0-9-]*",
     dataset=r"[a-z0-9]+",
     model=r"[a-z0-9-]+",
-    variant=r"[A-Za-z0-9.-]+",
+    variant=r"[A-Za-z0-9_.=+-]+",
     seed=r"0|[1-9][0-9]*",
-    probe=r"[a-z0-9-]+",
+    probe=r"[a-z0-9-]+(\+[A-Za-z0-9_.=+-]+)?",
     table=rf"(?!(?:{'|'.join(RESERVED)})\.)[a-z0-9][a-z0-9-]*",
     row=r"[A-Za-z0-9_.=,+-]+",
     column=r"[a-z0-9]+-[A-Za-z0-9-]+",

@@ -7,7 +7,7 @@ rule prepare:
         "logs/prepare/{dataset}.tsv"
     conda:
         "../../environment.yml"
-    threads: lambda w: 16 if w.dataset in DECODED else 1
+    threads: clear(lambda w: 16 if find_dataset(w.dataset).decoded else 1)
     resources:
         mem_mb=4000,
         runtime=lambda w, attempt: 240 * attempt,

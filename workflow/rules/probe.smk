@@ -8,7 +8,7 @@ rule probe:
     benchmark:
         "logs/{study}/{dataset}/{model}/{variant}/seed{seed}/{probe}.tsv"
     wildcard_constraints:
-        probe="|".join(PROBES),
+        probe=rf"({'|'.join(PROBES)})(\+[A-Za-z0-9_.=+-]+)?",
     conda:
         "../../environment.yml"
     threads: gpus_of
@@ -19,8 +19,8 @@ rule probe:
         runtime=lambda w, attempt: 240 * attempt,
     params:
         config=lambda w: config_of(w).digest,
-        source=clear(lambda w: sources.probe_source(w.probe)),
+        source=clear(lambda w: sources.probe_source(config_of(w).name)),
         folder=subpath(input[0], ancestor=2),
     shell:
-        "exec python -m patchvae probe {params.folder:q} {wildcards.probe} --expect {params.config}"
+        "exec python -m patchvae probe {params.folder:q} {wildcards.probe:q} --expect {params.config}"
         " --threads {threads} >> {log:q} 2>&1"
