@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from patchvae.analysis.history import History, read_history
-from patchvae.figures.canvas import axes_grid, hide_unused, new_figure
+from patchvae.figures.canvas import axes_grid, hide_unused, new_figure, title_of
 from patchvae.figures.catalogue import Target
 from patchvae.runtime.machine import Options
 from patchvae.study.registry import ARCHITECTURES, DATASETS, MODELS
