@@ -31,8 +31,9 @@ os.environ["PATH"] = os.pathsep.join(
 for top in ("results/", "tables/", "figures/", "logs/"):
     if (moved := workflow.modifier.path_modifier.replace_prefix(top)) != top:
         raise WorkflowError(
-            f"a module of this workflow has no `prefix` or `replace_prefix` ({top} would be {moved}):"
-            " leave it out; `snakemake --directory FOLDER` puts everything below another folder"
+            "a module of this workflow has no `prefix` or `replace_prefix`"
+            f" ({top} would be {moved}): leave it out;"
+            " `snakemake --directory FOLDER` puts everything below another folder"
         )
 
 # A conda environment has what the package needs and not the package, which jobs then find in the
