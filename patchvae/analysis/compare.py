@@ -1,7 +1,7 @@
 """A study's cells beside the paper's numbers: verdicts, rankings and claims.
 
 Only the study `paper` follows the printed protocol, so only there is a number judged; the claims
-are evaluated for every study. docs/comparison.md explains each verdict.
+are judged for every study of two seeds or more. docs/comparison.md explains each verdict.
 """
 
 import os
@@ -114,7 +114,7 @@ def compare(
         rows=rows,
         rankings=tuple(rankings(_pairs(rows))),
         noise=tuple(seed_noise(_scatter(row, found[row.key]) for row in rows if row.values)),
-        claims=tuple(_claims(rows, claims or load_claims())),
+        claims=tuple(_claims(rows, claims or load_claims())) if bears_claims(study) else (),
         documents=tuple(document for document in found.values() if document["values"]),
     )
 
@@ -202,6 +202,11 @@ def _word(
     if judgement:
         return judgement.word
     return UNPUBLISHED if study.is_the_papers else DONE
+
+
+def bears_claims(study: Study) -> bool:
+    """Whether claims are judged: one seed says nothing about another training, so not by one."""
+    return len(study.seeds) > 1
 
 
 def _claims(rows: Sequence[Row], parts: Iterable[Part]) -> list[Judged]:

@@ -39,7 +39,7 @@ MARKERS = ("o", "s", "^", "x")
 
 
 def compute(target: Target, options: Options) -> Posteriors:
-    """One pass of each encoder over the first test images of the study."""
+    """Each VAE on the first test images of the study."""
     dataset = figure_dataset(target.study)
     usages = []
     for name, runs in vae_runs(target.study, dataset).items():
@@ -60,15 +60,21 @@ def measure(name: str, seed: int, model: Any, images: Iterator[Tensor]) -> Usage
     """
     prior = model.prior_vis if isinstance(model, PatchVAE) else 0.0
     means, kl, logits = [], 0.0, []
+    error, squares, sums = 0.0, 0.0, torch.zeros(())  # of pixels, without keeping the images
     for x in images:
+        pixels = x.double()
+        error += float((pixels - model(x)[0]).square().sum())
+        squares, sums = squares + float(pixels.square().sum()), sums + pixels.sum(0).cpu()
         *visibility, mean, log_var = model.posterior(x)
         means.append(mean.flatten(1).double().cpu())
         logits += [v.flatten(2).double().cpu() for v in visibility]
         kl += float(model.latent_kl(mean, log_var)) * len(x)
     all_means = torch.cat(means)
+    variance = squares - float(sums.square().sum()) / len(all_means)
     return Usage(
         name=name,
         seed=seed,
+        explained=1 - error / variance,
         kl=kl / len(all_means),
         active=int((all_means.var(0, correction=0) > ACTIVE).sum()),
         dimensions=all_means.shape[1],

@@ -27,6 +27,10 @@ CONTRAST = {
     "covers": "covers",
     "paired_t": "p, paired t",
 }
+ONE_SEED = (
+    "One seed, whose intervals cover test images and say nothing about another training: no claim"
+    " of the paper is judged on this study."
+)
 IMAGES_ONLY = "images only: says nothing about other seeds"
 
 

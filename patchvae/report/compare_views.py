@@ -7,7 +7,7 @@ from patchvae.analysis.compare import Comparison, Row
 from patchvae.analysis.frame import accuracies
 from patchvae.analysis.printed import points
 from patchvae.paper.readings import Reading, readings
-from patchvae.report.claim_views import CONTRAST, PART, contrast_records, part_record
+from patchvae.report.claim_views import CONTRAST, ONE_SEED, PART, contrast_records, part_record
 from patchvae.report.grid import csv_text
 from patchvae.report.templating import environment
 from patchvae.runtime.results import write_bytes, write_text
@@ -37,6 +37,7 @@ COLUMNS = {
 PUBLISHED = ("paper", "difference", "consistent_within", "margin")
 # what the templates of claims need
 CLAIM_TEXTS = {
+    "one_seed": ONE_SEED,
     "part_columns": PART,
     "contrast_columns": CONTRAST,
     "part_record": part_record,

@@ -17,7 +17,7 @@ from patchvae.paper.readings import readings
 from patchvae.report.compare_views import CLAIM_TEXTS
 from patchvae.report.markup import html
 from patchvae.report.provenance import provenance
-from patchvae.report.tables import half_width
+from patchvae.report.tables import CHANCE, chance, half_width
 from patchvae.report.templating import environment
 from patchvae.runtime.results import write_text
 from patchvae.study import paths
@@ -106,6 +106,7 @@ def context(study_name: str, illustrations: Sequence[Illustration]) -> dict[str,
         "provenance": provenance(cells),
         "marks": MARKS,
         "datasets": DATASETS,
+        "chance": CHANCE,
     } | CLAIM_TEXTS
 
 
@@ -144,6 +145,7 @@ def table_view(table: Table, rows: dict[CellKey, Row]) -> dict[str, Any]:
     columns = [
         (DATASETS[d].title, column.heading) for d in table.datasets for column in table.columns
     ]
+    chances = [chance(d, column) for d in table.datasets for column in table.columns]
     return {
         "name": table.name,
         "title": f"Table {table.name.removeprefix('table')}",
@@ -151,6 +153,7 @@ def table_view(table: Table, rows: dict[CellKey, Row]) -> dict[str, Any]:
         "beyond": table.beyond,
         "panels": panels,
         "columns": columns,
+        "chances": chances,
     }
 
 

@@ -2,7 +2,8 @@
 
 A dimension is active when its posterior mean has a variance above 0.01 over images (Burda, Grosse
 and Salakhutdinov, 2016). A part is taken as visible in a cell where its probability exceeds one
-half.
+half. The explained variance of test images x is 1 - sum (x - x_hat)^2 / sum (x - m)^2, where x_hat
+is the reconstruction in eval mode and m the mean of these images, pixel by pixel.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,10 +47,13 @@ class Visibility:
 
 @dataclass(frozen=True)
 class Usage:
-    """One run: KL of z or of appearance (nats an image), active dimensions of all, visibility."""
+    """One run: explained variance, KL of z or of appearance (nats an image), active dimensions
+    of all, visibility.
+    """
 
     name: str
     seed: int
+    explained: float
     kl: float
     active: int
     dimensions: int
@@ -70,10 +74,17 @@ class Posteriors:
         return {name: [u for u in self.usages if u.name == name] for name in names}
 
 
-HEADINGS = (
-    "model", "KL", "active", "of", "KL vis.", "mean p", "visible", "below", "above",
-    "switching", "of",
-)  # fmt: skip
+# key of a record -> heading and format
+COLUMNS = {
+    "explained": ("explained variance", ".3f"), "kl": ("KL", ".1f"), "active": ("active", ".1f"),
+    "dimensions": ("of", ".0f"), "kl_vis": ("KL vis.", ".1f"), "mean_p": ("mean p", ".3f"),
+    "visible": ("visible", ".2f"), "below": ("below", ".1f"), "above": ("above", ".1f"),
+    "switching": ("switching", ".1f"), "parts": ("of", ".0f"),
+}  # fmt: skip
+EXPLAINED = (
+    " Explained variance: 1 - sum (x - x_hat)^2 / sum (x - mean image)^2 over these images, x_hat"
+    " the reconstruction."
+)
 NOTE = (
     f"At most {IMAGES:,} test images, means over seeds. KL: nats an image, of z or of appearance."
     f" Active: dimensions whose posterior mean varies by more than {ACTIVE} over images. KL vis.:"
@@ -93,14 +104,15 @@ def records_of(data: Posteriors) -> list[dict[str, Any]]:
 
 def posterior_sheet(records: Sequence[Mapping[str, Any]]) -> Sheet:
     """A row for each model; the csv has every seed. `records` as of `records_of`."""
+    known = [key for key in COLUMNS if any(key in record for record in records)]
     models = dict.fromkeys(record["model"] for record in records)
-    rows = [_row(name, [r for r in records if r["model"] == name]) for name in models]
+    rows = [_row(name, [r for r in records if r["model"] == name], known) for name in models]
     return Sheet(
         name="posterior",
         title="Latent codes",
         caption="What the latent codes use on {dataset}, study {study} (beyond the paper)",
-        note=NOTE,
-        headings=HEADINGS,
+        note=NOTE + (EXPLAINED if "explained" in known else ""),
+        headings=("model", *(COLUMNS[key][0] for key in known)),
         groups={records[0]["dataset"]: [rows]},
         records=records,
     )
@@ -108,7 +120,8 @@ def posterior_sheet(records: Sequence[Mapping[str, Any]]) -> Sheet:
 
 def _numbers(usage: Usage) -> dict[str, float]:
     found: dict[str, float] = {
-        "kl": round(usage.kl, 6), "active": usage.active, "dimensions": usage.dimensions,
+        "explained": round(usage.explained, 6), "kl": round(usage.kl, 6),
+        "active": usage.active, "dimensions": usage.dimensions,
     }  # fmt: skip
     v = usage.visibility
     if v is None:
@@ -121,12 +134,6 @@ def _numbers(usage: Usage) -> dict[str, float]:
     }  # fmt: skip
 
 
-FORMATS = {
-    "kl": ".1f", "active": ".1f", "dimensions": ".0f", "kl_vis": ".1f", "mean_p": ".3f",
-    "visible": ".2f", "below": ".1f", "above": ".1f", "switching": ".1f", "parts": ".0f",
-}  # fmt: skip
-
-
-def _row(name: str, seeds: Sequence[Mapping[str, Any]]) -> list[str]:
-    means = {key: fmean(seed[key] for seed in seeds) for key in FORMATS if key in seeds[0]}
-    return [name, *(format(means[k], f) if k in means else "" for k, f in FORMATS.items())]
+def _row(name: str, seeds: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> list[str]:
+    means = {key: fmean(seed[key] for seed in seeds) for key in keys if key in seeds[0]}
+    return [name, *(format(means[key], COLUMNS[key][1]) if key in means else "" for key in keys)]

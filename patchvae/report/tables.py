@@ -17,8 +17,9 @@ from patchvae.study import paths
 from patchvae.study.config import Study
 from patchvae.study.registry import DATASETS
 from patchvae.study.runs import ProbeConfig
-from patchvae.study.tables import ARCHITECTURE_TABLES, BEYOND, Cell, Row, Table, load_table
+from patchvae.study.tables import ARCHITECTURE_TABLES, BEYOND, Cell, Column, Row, Table, load_table
 
+CHANCE = "Chance"  # the label of the last line of each panel
 # how Markdown sets a mean apart
 SHAPES = {BEST: "**{}**", CLOSE: "<u>{}</u>"}
 
@@ -80,6 +81,15 @@ def _documents(table: Table, partial: bool, root: Path) -> dict[str, dict[str, A
     numbers = {c.path: found[c.key] for c in table.cells() if found[c.key]["values"]}
     refuse_mixtures(numbers)
     return found
+
+
+def chance(dataset: str, column: Column) -> float:
+    """Percent of images that guesses get right: one class of all, or k of them for top-k."""
+    return 100 * int(column.metric.removeprefix("top")) / DATASETS[dataset].classes
+
+
+def _chances(table: Table) -> list[str]:
+    return [f"{chance(d, column):.2f}" for d in table.datasets for column in table.columns]
 
 
 def _entry(document: dict[str, Any], standing: str, seeds: int) -> Entry:
@@ -187,11 +197,14 @@ def _accuracy(table: Table, documents: dict[str, dict[str, Any]]) -> dict[str, s
         "marks": marks,
         "datasets": [DATASETS[name].title for name in table.datasets],
         "entries": entries,
+        "chance": CHANCE,
+        "chances": _chances(table),
         "columns": len(table.datasets) * len(table.columns),
         "widths": _column_groups(table),
         "tex_headings": [c.heading.replace(BEYOND, DAGGER) for c in table.columns],
     }
-    panels = _panels(table, entries, marks)
+    chances = [[CHANCE, *_chances(table)]]
+    panels = [(words, [*groups, chances]) for words, groups in _panels(table, entries, marks)]
     caption = table.caption.replace(r"\%", "%")
     lead = f"**{caption}.** {note}"
     title = f"Table {table.name.removeprefix('table')}, study {table.study.name}"
@@ -239,6 +252,7 @@ def _records(table: Table, documents: dict[str, dict[str, Any]]) -> list[dict[st
             {name: document[name] for name in ("table", "row", "dataset", "probe", "metric")}
             | {"seeds": len(document["values"]), "n_test": document["n_test"]}
             | {"mean": document["mean"], "sd": document["sd"], "low": low, "high": high}
+            | {"chance": chance(cell.dataset, cell.column)}
             | {"paper": document["paper"], "values": " ".join(map(str, document["values"]))}
             | {"our_readings": " ".join(_by_number(_our_readings(cell)))}
             | {"beyond_the_paper": cell.column.beyond}

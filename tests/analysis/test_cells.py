@@ -15,7 +15,7 @@ from patchvae.errors import CheckpointError
 from patchvae.runtime.results import read_result, write_result
 from patchvae.study.tables import parse_cell
 
-CELL = "demo/table5/beta_vis=0.3/parts32-conv5"
+CELL = "demo/table5/beta_vis=0.06/parts32-conv5"
 
 
 @pytest.fixture

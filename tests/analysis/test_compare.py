@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from patchvae.analysis.compare import compare
+from patchvae.analysis.compare import compare, compare_study
 from patchvae.errors import CheckpointError
 from patchvae.report.compare_views import FORMATS, as_csv, as_html, as_markdown, write
+from patchvae.report.published import PUBLISHED
 from patchvae.report.terminal.comparison import show
 from patchvae.runtime.results import read_result, write_result
 from patchvae.study.address import CellKey
@@ -120,14 +121,27 @@ def test_claims_by_hand(root):
     assert claims["C12"].adjusted.support == pytest.approx(2 * claims["C12"].evidence.support)
 
 
-def test_another_study_gets_claims_and_no_verdict(root):
+def test_a_study_of_one_seed_gets_neither_claims_nor_verdicts(root):
     comparison = run(root, "demo")
     assert {row.word for row in comparison.rows} == {"done", "failed", "not run"}
     assert all(row.paper is None and row.verdict is None for row in comparison.rows)
     assert comparison.rankings == ()
-    [c1] = [r for r in comparison.claims if r.part.id == "C1"]
-    assert c1.word == "not testable here"
-    assert "consistent within" not in as_markdown(comparison)
+    assert comparison.claims == ()
+    text = as_markdown(comparison)
+    assert "no claim of the paper is judged" in text
+    assert "consistent within" not in text
+    terminal = Console(record=True, width=200, file=StringIO())
+    show(comparison, terminal)
+    shown = terminal.export_text()
+    assert "no claim of the paper is judged" in shown
+    assert "supported" not in shown
+
+
+def test_another_study_of_two_seeds_gets_claims_and_no_verdict():
+    comparison = compare_study("fashion", root=PUBLISHED)
+    assert all(row.paper is None and row.verdict is None for row in comparison.rows)
+    assert {r.word for r in comparison.claims} == {"not testable here", "undecided"}
+    assert "no claim of the paper is judged" not in as_markdown(comparison)
 
 
 def test_nothing_run_is_a_comparison_too(tmp_path):

@@ -13,7 +13,7 @@ from scipy import stats
 from patchvae.data import parts, store
 
 # of train.npy; raise parts.FORM when the bytes change
-GOLDEN = "9ff37e35702fb0818394e9acf22e8faf11f15e92c59d9361742eebad3cc9f5b1"
+GOLDEN = "aace94595af9413688d6e896a5e32f6e24db8c4720303d37e702a35b52c601ef"
 
 
 def scenes(size: int, count: int = 200) -> tuple[parts.Scenes, np.ndarray]:
@@ -56,6 +56,14 @@ def test_the_class_is_the_set_of_kinds(mini_once: Path) -> None:
     assert prepared.classes[0] == "ring+cross"
 
 
+def test_a_kind_is_nearest_to_its_own_colour() -> None:
+    scene, _ = scenes(32)
+    there = scene.places[..., 0] >= 0
+    away = abs(scene.colours[there][:, None] - np.array(parts.COLOURS)).max(-1)  # parts, kinds
+    assert (away.argmin(1) == scene.places[there][:, 0]).all()
+    assert away.min(1).max() <= parts.SHADE
+
+
 def test_splits_differ(mini_once: Path) -> None:
     prepared = store.open_dataset(MINI, mini_once)
     train, test = (prepared.images(s).reshape(prepared.count(s), -1) for s in ("train", "test"))
@@ -69,7 +77,6 @@ def test_nothing_but_the_kinds_tells_the_class() -> None:
     assert stats.chi2_contingency(counts).pvalue > 0.01
     each = np.repeat(labels, parts.SLOTS)[there.ravel()]
     properties = [scene.places[there][:, k] for k in range(1, 5)]
-    properties += list(scene.colours[there].T)
     for values in properties:
         assert stats.kruskal(*(values[each == c] for c in range(10))).pvalue > 0.01
 

@@ -16,7 +16,8 @@ from patchvae.data.tensors import scale
 from patchvae.figures import canvas, posterior
 from patchvae.figures.catalogue import FIGURES, Target
 from patchvae.figures.inputs import vae_runs
-from patchvae.figures.networks import load_trained
+from patchvae.figures.networks import held_out, load_trained
+from patchvae.models.base import Terms
 from patchvae.models.beta_vae import BetaVAE
 from patchvae.models.patchvae import PatchVAE
 from patchvae.report.posterior import Posteriors, Usage, Visibility
@@ -69,6 +70,19 @@ def test_a_beta_vae_by_torch_distributions(
 
 
 @pytest.mark.usefixtures("studio")
+def test_explained_variance_by_whole_arrays(
+    measured: Posteriors, trained: tuple[Path, Options]
+) -> None:
+    network = load_trained(vae_runs("small", "parts32")["PatchVAE"][0], trained[1])
+    x = held_out(network, 40).numpy()
+    with torch.no_grad():
+        x_hat = network.model(torch.from_numpy(x))[0].numpy()
+    (usage,) = measured.by_name()["PatchVAE"]
+    by_hand = 1 - ((x - x_hat) ** 2).sum() / ((x - x.mean(0)) ** 2).sum()
+    assert usage.explained == pytest.approx(float(by_hand), abs=1e-5)
+
+
+@pytest.mark.usefixtures("studio")
 def test_a_patchvae_by_torch_distributions_and_by_counting(
     measured: Posteriors, trained: tuple[Path, Options]
 ) -> None:
@@ -107,6 +121,9 @@ def test_collapse_shows() -> None:
             logits[:, 2] = 9.0
             return logits, torch.zeros(len(x), 4, 3), torch.zeros(len(x), 4, 3)
 
+        def forward(self, x: Tensor) -> tuple[Tensor, Terms]:
+            return torch.full_like(x, 0.5), {}
+
     batches = iter([torch.rand(3, 3, 32, 32), torch.rand(2, 3, 32, 32)])
     usage = posterior.measure("dead", 0, Dead(), batches)
     v = usage.visibility
@@ -114,6 +131,7 @@ def test_collapse_shows() -> None:
     assert (usage.kl, usage.active, usage.dimensions) == (0.0, 0, 12)
     assert (v.switching, v.visible_parts, v.visible.tolist()) == (0, 1.0, [0, 1, 0, 0, 0])
     assert (v.histogram[0], v.histogram[-1]) == (0.75, 0.25)
+    assert -0.5 < usage.explained < 0  # one grey for every image, a little off their mean
 
 
 def test_unequal_batches_count_by_their_images() -> None:
@@ -124,10 +142,14 @@ def test_unequal_batches_count_by_their_images() -> None:
         def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
             return x.flatten(1), torch.zeros(len(x), 1)
 
+        def forward(self, x: Tensor) -> tuple[Tensor, Terms]:
+            return x - 1, {}
+
     batches = iter([torch.tensor([[2.0], [0.0], [0.0]]), torch.tensor([[4.0]])])
     usage = posterior.measure("growing", 0, Growing(), batches)
     assert usage.kl == pytest.approx((4 + 16) / 2 / 4)  # half the mean square
     assert usage.active == 1
+    assert usage.explained == pytest.approx(1 - 4 / (20 - 36 / 4))
 
 
 def test_the_drawn_lines_are_the_means_over_seeds() -> None:
@@ -135,7 +157,7 @@ def test_the_drawn_lines_are_the_means_over_seeds() -> None:
         bins = np.zeros(20)
         bins[[0, 19]] = histogram, 1 - histogram
         shown = Visibility(1.0, 0.5, bins, np.array(visible), np.array([0.1 * k, 0.5]))
-        return Usage("PatchVAE", k, 1.0, 2, 4, shown)
+        return Usage("PatchVAE", k, 0.5, 1.0, 2, 4, shown)
 
     data = Posteriors("", "parts32", [seed(0, 0.2, [1, 0, 0]), seed(1, 0.4, [0, 0.5, 0.5])])
     with canvas.style():
@@ -158,7 +180,8 @@ def test_the_tables_hold_what_was_measured(measured: Posteriors) -> None:
     v = usage.visibility
     assert v is not None
     numbers = [
-        f"{usage.kl:.1f}", f"{usage.active}.0", "12", f"{v.kl:.1f}", f"{v.mean:.3f}",
+        f"{usage.explained:.3f}", f"{usage.kl:.1f}", f"{usage.active}.0", "12", f"{v.kl:.1f}",
+        f"{v.mean:.3f}",
         f"{v.visible_parts:.2f}", f"{100 * v.histogram[0]:.1f}", f"{100 * v.histogram[-1]:.1f}",
         f"{v.switching}.0", "6",
     ]  # fmt: skip

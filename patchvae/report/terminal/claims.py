@@ -3,12 +3,21 @@
 from rich.console import Console
 
 from patchvae.analysis.claims import Judged
-from patchvae.report.claim_views import PART, contrast_record, contrast_records, part_record
+from patchvae.report.claim_views import (
+    ONE_SEED,
+    PART,
+    contrast_record,
+    contrast_records,
+    part_record,
+)
 from patchvae.report.terminal.style import Grid, style_of
 
 
 def show(claims: tuple[Judged, ...], console: Console) -> None:
     """The parts, each with the contrast that decides; the files name and list all."""
+    if not claims:
+        console.print(ONE_SEED)
+        return
     headings = [PART[name] for name in PART if name != "where"]
     table = Grid(*headings, "deciding contrast", title="The paper's claims on our numbers")
     for judged in claims:
