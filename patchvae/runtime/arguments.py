@@ -2,14 +2,17 @@
 
 import math
 import os
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 import click
 
 from patchvae.errors import SuiteError
+from patchvae.study import paths
 from patchvae.study.config import study_names
 from patchvae.study.tables import study_cells, table_names
+
+T = TypeVar("T")
 
 
 class Real(click.FloatRange):
@@ -38,37 +41,35 @@ def complete_study(_ctx: Any, _param: Any, incomplete: str) -> list[str]:
 
 def complete_table(_ctx: Any, _param: Any, incomplete: str) -> list[str]:
     """Studies, tables of the paper's study, and `<study>/<table>`."""
-    return _beginning(incomplete, [*study_names(), *_tables(incomplete)])
+    own = [f"{s}/{name}" for s in _begun(incomplete) for name in _known(table_names, s)]
+    return _beginning(incomplete, [*study_names(), *_known(table_names, paths.MAIN_STUDY), *own])
 
 
 def complete_cell(_ctx: Any, _param: Any, incomplete: str) -> list[str]:
-    """Cells, part by part: `[<study>/]<table>/<row>/<column>`."""
-    study = incomplete.partition("/")[0]
-    own = study in study_names()
-    try:
-        cells = study_cells(study if own else "paper")
-    except SuiteError:
-        return []
-    names = {cell.name if own else cell.key for cell in cells}
-    depth = incomplete.count("/") + 1
-    found = {
-        "/".join(name.split("/")[:depth]) + ("/" if name.count("/") >= depth else "")
-        for name in names
-    }
-    studies = [] if own else [f"{name}/" for name in study_names()]
-    return _beginning(incomplete, [*studies, *sorted(found)])
+    """Cells of the paper's study, and those of a study whose name is begun.
+
+    Whole addresses: a shell goes as far as they agree, and would end a part of one with a space.
+    """
+    own = [cell.name for s in _begun(incomplete) for cell in _known(study_cells, s)]
+    papers = [cell.key for cell in _known(study_cells, paths.MAIN_STUDY)]
+    return _beginning(incomplete, [*papers, *own])
 
 
 def complete_target(ctx: Any, param: Any, incomplete: str) -> list[str]:
     """What `forecast` takes: studies, tables and cells."""
-    found = [*complete_table(ctx, param, incomplete), *complete_cell(ctx, param, incomplete)]
-    return list(dict.fromkeys(found))
+    return [*complete_table(ctx, param, incomplete), *complete_cell(ctx, param, incomplete)]
 
 
-def _tables(incomplete: str) -> Iterable[str]:
-    study, slash, _ = incomplete.partition("/")
+def _begun(incomplete: str) -> list[str]:
+    """The studies that an address of this beginning may name."""
+    word, slash, _ = incomplete.partition("/")
+    return [s for s in study_names() if word and (s == word if slash else s.startswith(word))]
+
+
+def _known(listed: Callable[[str], list[T]], study: str) -> list[T]:
+    """What a study has; nothing where it is wrong, which the command itself will say."""
     try:
-        return [f"{study}/{name}" for name in table_names(study)] if slash else table_names("paper")
+        return listed(study)
     except SuiteError:
         return []
 

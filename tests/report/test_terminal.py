@@ -1,9 +1,11 @@
 """What commands print, on terminals and in pipes: nothing cut, nothing that cannot be written."""
 
 import os
+import shutil
 import subprocess
 import sys
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -53,6 +55,22 @@ def test_a_pipe_gets_plain_whole_lines(project, command, whole):
 def test_a_row_of_a_pipe_is_one_line(project):
     row = next(r for r in piped("compare", "paper").stdout.decode().splitlines() if LONGEST in r)
     assert row.split() == [LONGEST, "13.39", "not", "run"]
+
+
+def test_a_study_without_results_here_shows_its_published_ones(project):
+    shutil.copytree(REPO / "published", "published")
+    done = piped("compare", "fashion")
+    text = done.stdout.decode().splitlines()
+    assert done.returncode == 0, done.stderr
+    assert text[0] == "Study fashion: 41 done, 6 not run"
+    assert text[-1] == (
+        "No results of study fashion here: these are its published ones (published/)."
+    )
+    assert not Path("results").exists()
+    Path("results/fashion/cells").mkdir(parents=True)  # as a study that was begun here
+    own = piped("compare", "fashion").stdout.decode()
+    assert own.splitlines()[0] == "Study fashion: 47 not run"
+    assert Path("results/fashion/comparison.md").exists()
 
 
 def test_a_terminal_folds_what_is_too_long():

@@ -8,6 +8,7 @@ import pytest
 from small_study import MINI, REPO, write_study
 
 RUN = "tiny/parts32/random/plain/seed0"
+ROWS = ("beta_vis=0.06", "beta_vis=0.3", "beta_vis=0.6")
 LIMIT = 0.5  # seconds of CPU time between two keys
 
 
@@ -65,13 +66,16 @@ def completed(line):
         ("patchvae compare mi", ["mini"]),
         ("patchvae status mini/ta", [f"mini/table{k}" for k in (4, 5, 6, 7, 8, 9, 10)]),
         ("patchvae status nothing/", []),
-        ("patchvae explain mini/table5/", [f"mini/table5/beta_vis={k}/" for k in (0.06, 0.3, 0.6)]),
+        ("patchvae explain mini/table5/", [f"mini/table5/{row}/parts32-conv5" for row in ROWS]),
+        ("patchvae explain table5/beta_vis=0.3/", ["table5/beta_vis=0.3/cifar100-conv5",
+                                                   "table5/beta_vis=0.3/indoor67-conv5"]),
+        ("patchvae status min", ["mini", *(f"mini/table{k}" for k in (4, 5, 6, 7, 8, 9, 10))]),
         ("patchvae explain table4/prior_vis=0.05/i", ["table4/prior_vis=0.05/indoor67-conv5"]),
         ("patchvae cell mini/table4/prior_vis=0.1/", ["mini/table4/prior_vis=0.1/parts32-conv5"]),
         ("patchvae protocol --study mi", ["mini"]),
         ("patchvae stat", ["status"]),
     ],
-)
+)  # fmt: skip
 def test_a_shell_completes(project, line, found):
     write_study("mini", MINI)
     assert completed(line) == found

@@ -1,6 +1,7 @@
 """A study while it runs: jobs done, running and failed, and the time left."""
 
 import time
+from contextlib import nullcontext
 
 from rich.console import Console
 from rich.live import Live
@@ -35,20 +36,21 @@ def _left(result: Status) -> str:
         return "no training left"
     if not running:
         return f"{seconds / 3600:.2f} h of trainings left, none is running"
-    pace = f"{running} at a time"
-    return f"some {seconds / running / 3600:.2f} h left with {pace}"
+    return f"some {seconds / running / 3600:.2f} h left with {running} at a time"
 
 
 def follow(target: str, every: float, console: Console) -> None:
     """Look again and again until nothing is left; a terminal shows one line, a log one a look."""
-    with Live(console=console, auto_refresh=False, transient=False) as live:
+    shown = Live(console=console, auto_refresh=False) if console.is_terminal else nullcontext()
+    with shown as live:
         while True:
             result = status_of(target)
             line = f"{time.strftime('%H:%M:%S')} {target}: {progress(result)}"
-            if console.is_terminal:
-                live.update(line, refresh=True)
+            if live is None:
+                console.print(line)
+                console.file.flush()
             else:
-                print(line, file=console.file, flush=True)
+                live.update(line, refresh=True)
             if all(state.word == DONE for _, state in result.jobs):
                 return
             time.sleep(every)
