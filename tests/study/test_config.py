@@ -320,8 +320,8 @@ def test_a_protocol_by_name_takes_what_the_release_does(project: Path, line: str
             assert (value.value, value.source) == (9, "study tiny")
         else:
             assert (value.value, value.source) == (entry.value, entry.source)
-        if not printed.value(key, "parts64").source.startswith("study"):
-            assert printed.value(key, "parts64").value == entry.value
+        if not printed.value(key, "partsnet").source.startswith("study"):
+            assert printed.value(key, "partsnet").value == entry.value
     config = resolve_run(Run("tiny", "parts32", "bigan", "z96", 0))
     assert (config.data.inputs, config.model["discriminator"]) == ("imagenet", "release")
 
