@@ -74,7 +74,7 @@ def test_a_table_must_not_use_a_data_set_that_the_study_does_not_list(project: P
 
 @pytest.mark.parametrize("name", ["papers", "protocol", "..", "../config/tiny", "tiny;ls", ""])
 def test_an_unknown_study_is_refused_with_what_there_is(project: Path, name: str) -> None:
-    with pytest.raises(ConfigError, match=r"choose one of demo, .*tiny"):
+    with pytest.raises(ConfigError, match=r"choose one of ci, .*tiny"):
         load_study(name)
 
 
