@@ -15,6 +15,7 @@ from patchvae.planning.jobs import parse_training
 from patchvae.planning.work import gpus
 from patchvae.runtime.cluster import check_slurm
 from patchvae.runtime.forward import forward_sigterm
+from patchvae.runtime.heads import enter
 from patchvae.study import paths, sources
 from patchvae.study.config import find_dataset, study_names
 from patchvae.study.registry import PROBES
@@ -69,6 +70,10 @@ def in_one_line(function):
             sys.exit(f"patchvae: error: {error}")
 
     return wrapped
+
+
+if workflow.is_main_process and workflow.modifier.is_main_snakefile():
+    in_one_line(enter)()
 
 
 def check_folders():
