@@ -13,7 +13,7 @@ from patchvae.figures.products import document_of, page_inputs, products_of, tab
 from patchvae.figures.targets import refuse_unknown
 from patchvae.planning.jobs import parse_training
 from patchvae.planning.work import gpus
-from patchvae.runtime.cluster import check_slurm
+from patchvae.runtime.cluster import check_slurm, requeue_preempted
 from patchvae.runtime.forward import forward_sigterm
 from patchvae.runtime.heads import enter
 from patchvae.study import paths, sources
@@ -96,6 +96,7 @@ onstart:
     if workflow.executor_plugin.name == "slurm":
         check_folders()
         in_one_line(check_slurm)()
+        requeue_preempted()
 
 
 def drop_timers():
