@@ -297,26 +297,20 @@ def test_a_grace_time_that_ends_before_the_state_is_saved_costs_only_what_came_a
 def test_a_job_that_preemption_cancelled_is_queued_again(
     slurm: Slurm, checkout: Checkout, local: Checkout, tmp_path: Path
 ) -> None:
-    """PreemptMode=CANCEL, and no write ends in the grace time: Slurm leaves the job PREEMPTED."""
-    sync = "            os.fsync(file.fileno())\n"
-    hang = '            while os.path.exists("slow"):\n                os.fsync(file.fileno())\n'
-    checkout.edit("patchvae/runtime/results.py", sync, sync + hang)
+    """PreemptMode=CANCEL without a grace time: Slurm kills the job and leaves it PREEMPTED."""
     checkout.edit("patchvae/runtime/cluster.py", "LOOK = 30.0", "LOOK = 3.0")
-    slow = checkout.folder / "slow"
-    slurm.command("scontrol", "update", "PartitionName=preempt", "PreemptMode=CANCEL")
+    update = ("scontrol", "update", "PartitionName=preempt")
+    slurm.command(*update, "PreemptMode=CANCEL", "GraceTime=0")
     head = Head(checkout, f"{LONG}/metrics.json", PATCHVAE_PARTITION="preempt")
     try:
         job = head.wait_for_job()
         wait_for_states(checkout.folder)
-        slow.touch()
         high = tmp_path / "high.log"
         slurm.submit("echo preempted; sleep 1", high, "--partition=gpu", "--gpus=2", "--mem=100")
-        slurm.wait_for_text(high, "preempted", seconds=120)
-        slow.unlink()
         assert head.wait() == 0, head.text()
     finally:
         head.stop()
-        slurm.command("scontrol", "update", "PartitionName=preempt", "PreemptMode=REQUEUE")
+        slurm.command(*update, "PreemptMode=REQUEUE", "GraceTime=10")
     assert f"Slurm job {job} was preempted: queued again" in head.text()
     assert head.job_ids() == [job], "the job ran again under its id, without a retry"
     assert_resumed(checkout)

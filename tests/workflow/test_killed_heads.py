@@ -7,8 +7,11 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
+RUN = "results/tiny/runs/parts32/patchvae/N16-d6-prior0.0625-bvis0.6-bapp1/seed0/pretrain"
+LONG = "pretrain: {epochs: 20, batch_size: 8}"
 TARGET = "tables/tiny/table6.tex"
 COMMAND = [sys.executable, "-m", "snakemake", "--cores", "1", TARGET]
 SLOW = """    shell:
@@ -79,3 +82,28 @@ def test_a_head_that_may_live_elsewhere_keeps_its_lock_and_a_line_says_what_to_d
     assert "--unlock" in line
     assert fresh.run(*COMMAND[2:], "--unlock").returncode == 0
     assert fresh.run(*COMMAND[2:]).returncode == 0
+
+
+def test_a_training_ends_with_its_killed_head_and_the_next_head_continues_it(fresh):
+    """Else it would meet its successor at the lock, or finish what then counts as unfinished."""
+    save = '"--save-every", default='
+    fresh.edit("patchvae/training/commands.py", f"{save}300.0", f"{save}0.2")
+    fresh.edit("config/tiny.yaml", "pretrain: {epochs: 1, batch_size: 32}", LONG)
+    command = [*COMMAND[:-2], "2", f"{RUN}/metrics.json"]
+    with (fresh.folder / "head.log").open("w") as log:
+        head = subprocess.Popen(command, cwd=fresh.folder, env=fresh.env, stdout=log, stderr=log)
+    while not list(fresh.folder.glob("results/tiny/state/**/*.pt")):
+        assert head.poll() is None, (fresh.folder / "head.log").read_text()
+        time.sleep(0.01)
+    trainings = psutil.Process(head.pid).children(recursive=True)
+    assert trainings
+    head.kill()
+    head.wait()
+    _, alive = psutil.wait_procs(trainings, timeout=20)
+    assert not alive
+    log = fresh.folder / f"{RUN.replace('results/', 'logs/').replace('/runs', '')}.log"
+    assert "stopped by SIGTERM with its state saved" in log.read_text()
+    assert not list(fresh.folder.glob(f"{RUN}/metrics.json"))
+    done = fresh.run(*command[2:])
+    assert done.returncode == 0, done.stderr
+    assert "continuing at epoch" in log.read_text()

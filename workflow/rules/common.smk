@@ -16,6 +16,7 @@ from patchvae.planning.work import gpus
 from patchvae.runtime.cluster import check_slurm, requeue_preempted
 from patchvae.runtime.forward import forward_sigterm
 from patchvae.runtime.heads import enter
+from patchvae.runtime.stop import WITH_PARENT
 from patchvae.study import paths, sources
 from patchvae.study.config import find_dataset, study_names
 from patchvae.study.registry import PROBES
@@ -26,6 +27,10 @@ from patchvae.study.tables import ARCHITECTURE_TABLES, RESERVED, find_cell, stud
 os.environ["PATH"] = os.pathsep.join(
     [str(Path(sys.executable).parent), os.environ["PATH"]]
 )
+
+
+# A training whose Snakemake was killed saves its state and ends.
+os.environ[WITH_PARENT] = "1"
 
 
 # Jobs know their files by name, so a module that moves them would plan well and fail at run time.
