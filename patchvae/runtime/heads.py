@@ -5,35 +5,36 @@ beside it, and the next removes the locks of heads that were killed on this mach
 """
 
 import atexit
-import os
-import socket
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from patchvae.runtime.lock import live_holder, locked, read_holder
 from patchvae.runtime.progress import log
 
 HEADS = Path(".snakemake/heads")
 LOCKS = Path(".snakemake/locks")
+MINE = HEADS / f"{uuid4()}.lock"
 _held = ExitStack()
 
 
+@cache  # a workflow may have ours as several modules
 def enter() -> None:
     """Be known as a head of this folder until the process ends; remove locks that are nobody's.
 
     They are where every head that has left a record was killed and was of this machine. Where that
     cannot be known they stay, and a line says what to do.
     """
-    mine = HEADS / f"{socket.gethostname()}-{os.getpid()}.lock"
     left = sorted(LOCKS.glob("*.lock"))  # before the heads: one that comes now keeps its own
-    _held.enter_context(locked(mine))
+    _held.enter_context(locked(MINE))
     atexit.register(_held.close)
-    records = {path: read_holder(path) for path in HEADS.glob("*.lock") if path != mine}
+    records = _others()  # once: one that comes now lives
     if any(map(live_holder, records)):
         return
     if left:
-        me, killed = read_holder(mine), list(records.values())
+        me, killed = read_holder(MINE), [read_holder(path) for path in records]
         if not killed or not all(_ended(me, head) for head in killed):
             log(_doubt([head for head in killed if not _ended(me, head)]))
             return
@@ -46,8 +47,11 @@ def enter() -> None:
 
 def others_live() -> bool:
     """Whether another head works in this folder."""
-    mine = HEADS / f"{socket.gethostname()}-{os.getpid()}.lock"
-    return any(live_holder(path) for path in HEADS.glob("*.lock") if path != mine)
+    return any(map(live_holder, _others()))
+
+
+def _others() -> list[Path]:
+    return [path for path in HEADS.glob("*.lock") if path != MINE]
 
 
 def _ended(me: dict[str, Any] | None, head: dict[str, Any] | None) -> bool:

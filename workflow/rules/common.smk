@@ -77,7 +77,7 @@ def in_one_line(function):
     return wrapped
 
 
-if workflow.is_main_process and workflow.modifier.is_main_snakefile():
+if workflow.is_main_process:
     in_one_line(enter)()
 
 
