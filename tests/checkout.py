@@ -9,7 +9,7 @@ from pathlib import Path
 
 from small_study import REPO
 
-PARTS = ("Snakefile", "workflow", "config", "profiles", "patchvae")
+PARTS = ("Snakefile", "workflow", "config", "profiles", "patchvae", "environment.yml")
 TINY = """
 study: tiny
 title: a test

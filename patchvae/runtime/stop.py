@@ -1,5 +1,7 @@
 """Requests to stop: a signal ends a job at once, or between two steps with its state saved."""
 
+import ctypes
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +11,8 @@ from types import FrameType
 from patchvae.errors import StoppedError
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+WITH_PARENT = "PATCHVAE_STOP_WITH_PARENT"  # from the workflow to its jobs: stop when it is killed
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 @dataclass
@@ -49,9 +53,15 @@ class StopRequest:
 
 @contextmanager
 def stop_on_signal() -> Iterator[StopRequest]:
-    """Within the block SIGTERM, SIGUSR1 and SIGINT ask for a stop instead of ending the process."""
+    """Within the block SIGTERM, SIGUSR1 and SIGINT ask for a stop instead of ending the process.
+
+    In a job of the workflow the end of its Snakemake does too: what a job finishes after that
+    counts as unfinished, and the next Snakemake would meet it at its lock. (On Linux.)
+    """
     request = StopRequest()
     previous = {number: signal.signal(number, request.receive) for number in STOP_SIGNALS}
+    if WITH_PARENT in os.environ and hasattr(libc := ctypes.CDLL(None), "prctl"):
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     try:
         yield request
     finally:

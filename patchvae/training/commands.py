@@ -65,8 +65,11 @@ def job(command: Callable[..., Any]) -> Callable[..., Any]:
 def _spread(config: Any, gpus: int | None, options: dict[str, Any]) -> Options:
     """Go on in as many processes as asked for, each with its part of the threads."""
     from patchvae.runtime.launch import ranks, spread
+    from patchvae.runtime.lease import lease_gpus
 
-    spread(gpus or config.run.of_study.gpus(config.run.dataset))
+    processes = gpus or config.run.of_study.gpus(config.run.dataset)
+    lease_gpus(processes)
+    spread(processes)
     options["threads"] = max(1, options["threads"] // ranks())
     return Options(**options)
 

@@ -294,6 +294,50 @@ def test_a_grace_time_that_ends_before_the_state_is_saved_costs_only_what_came_a
     assert_same_training(checkout, local)
 
 
+def test_a_job_that_preemption_cancelled_is_queued_again(
+    slurm: Slurm, checkout: Checkout, local: Checkout, tmp_path: Path
+) -> None:
+    """PreemptMode=CANCEL without a grace time: Slurm kills the job and leaves it PREEMPTED."""
+    checkout.edit("patchvae/runtime/cluster.py", "LOOK = 30.0", "LOOK = 3.0")
+    update = ("scontrol", "update", "PartitionName=preempt")
+    slurm.command(*update, "PreemptMode=CANCEL", "GraceTime=0")
+    head = Head(checkout, f"{LONG}/metrics.json", PATCHVAE_PARTITION="preempt")
+    try:
+        job = head.wait_for_job()
+        wait_for_states(checkout.folder)
+        high = tmp_path / "high.log"
+        slurm.submit("echo preempted; sleep 1", high, "--partition=gpu", "--gpus=2", "--mem=100")
+        assert head.wait() == 0, head.text()
+    finally:
+        head.stop()
+        slurm.command(*update, "PreemptMode=REQUEUE", "GraceTime=10")
+    assert f"Slurm job {job} was preempted: queued again" in head.text()
+    assert head.job_ids() == [job], "the job ran again under its id, without a retry"
+    assert_resumed(checkout)
+    assert_same_training(checkout, local)
+
+
+def test_the_jobs_of_a_killed_head_do_not_meet_those_of_the_next(
+    slurm: Slurm, checkout: Checkout, local: Checkout
+) -> None:
+    head = Head(checkout, f"{LONG}/metrics.json")
+    job = head.wait_for_job()
+    slurm.submitted.append(job)
+    wait_for_states(checkout.folder)
+    head.process.kill()
+    head.process.wait()
+    again = Head(checkout, f"{LONG}/metrics.json")
+    assert again.wait() == 1
+    assert "patchvae: error: jobs of an earlier start in this folder" in again.text()
+    assert again.text().strip().endswith(f"scancel {job}")
+    assert again.job_ids() == []
+    slurm.wait(job, "COMPLETED", seconds=300)
+    last = Head(checkout, f"{LONG}/metrics.json")
+    assert last.wait() == 0, last.text()
+    assert last.job_ids() == [], "what the job of the killed head made counts"
+    assert_same_training(checkout, local)
+
+
 def test_a_failed_job_asks_for_more_on_its_next_attempt_and_its_log_is_named(
     failing: tuple[Checkout, Head],
 ) -> None:

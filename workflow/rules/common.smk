@@ -13,8 +13,10 @@ from patchvae.figures.products import document_of, page_inputs, products_of, tab
 from patchvae.figures.targets import refuse_unknown
 from patchvae.planning.jobs import parse_training
 from patchvae.planning.work import gpus
-from patchvae.runtime.cluster import check_slurm
+from patchvae.runtime.cluster import check_slurm, requeue_preempted
 from patchvae.runtime.forward import forward_sigterm
+from patchvae.runtime.heads import enter
+from patchvae.runtime.stop import WITH_PARENT
 from patchvae.study import paths, sources
 from patchvae.study.config import find_dataset, study_names
 from patchvae.study.registry import PROBES
@@ -25,6 +27,10 @@ from patchvae.study.tables import ARCHITECTURE_TABLES, RESERVED, find_cell, stud
 os.environ["PATH"] = os.pathsep.join(
     [str(Path(sys.executable).parent), os.environ["PATH"]]
 )
+
+
+# A training whose Snakemake was killed saves its state and ends.
+os.environ[WITH_PARENT] = "1"
 
 
 # Jobs know their files by name, so a module that moves them would plan well and fail at run time.
@@ -71,6 +77,10 @@ def in_one_line(function):
     return wrapped
 
 
+if workflow.is_main_process:
+    in_one_line(enter)()
+
+
 def check_folders():
     """Refuse names that the Slurm plugin's shell line, in double quotes, would execute or lose."""
     named = {
@@ -91,6 +101,7 @@ onstart:
     if workflow.executor_plugin.name == "slurm":
         check_folders()
         in_one_line(check_slurm)()
+        requeue_preempted()
 
 
 def drop_timers():
