@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from patchvae.study import config
+from patchvae.study import config, runs
 from patchvae.study import tables as specs
 from patchvae.study.registry import DATASETS
 from patchvae.study.runs import Run
@@ -92,7 +92,7 @@ def forget_configs() -> None:
     """Drop what was read from another folder's config/."""
     for read in (config._document, config._validator, config.protocol, config.load_study):
         read.cache_clear()
-    for read in (specs.read_spec, specs.load_table):
+    for read in (specs.read_spec, specs.load_table, runs.resolve_run, runs.resolve_probe):
         read.cache_clear()
     for declared in [name for name, facts in DATASETS.items() if facts.root]:
         del DATASETS[declared]

@@ -23,15 +23,16 @@ def cell(cells: tuple[str, ...]) -> None:
 
 
 @click.command()
-@click.argument("target", shell_complete=complete_table)
-@click.option("--partial", is_flag=True, help="draw it although cells are missing, marked as such")
-def table(target: str, partial: bool) -> None:
-    """Write TARGET, e.g. tables/demo/table1.tex or demo/table1, as .tex, .csv and .md."""
+@click.argument("targets", nargs=-1, required=True, shell_complete=complete_table)
+@click.option("--partial", is_flag=True, help="also where cells are missing, marked as such")
+def table(targets: tuple[str, ...], partial: bool) -> None:
+    """Write TARGETS, e.g. tables/demo/table1.tex or demo/table1, as .tex, .csv and .md."""
     from patchvae.report.tables import write_table
     from patchvae.study.tables import parse_target
 
-    for path in write_table(*parse_target(target), partial=partial):
-        click.echo(path)
+    for target in targets:
+        for path in write_table(*parse_target(target), partial=partial):
+            click.echo(path)
 
 
 @click.command()

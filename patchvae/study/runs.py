@@ -187,8 +187,12 @@ class ProbeConfig:
         return digest_of(standing(self.as_dict()))
 
 
+@cache
 def resolve_run(run: Run) -> PretrainConfig:
-    """The full configuration of a run; ConfigError for any unknown word in its name."""
+    """The full configuration of a run; ConfigError for any unknown word in its name.
+
+    Resolved once a process, as studies are read once: planning asks for each run many times.
+    """
     base = run.of_study
     base.check_dataset(run.dataset)
     model = lookup("model", MODELS, run.model)
@@ -245,6 +249,7 @@ def _data(study: Study, dataset: str, inputs: Any) -> DataConfig:
     )
 
 
+@cache
 def resolve_probe(run: Run, stage: str) -> ProbeConfig:
     """The full configuration of a probe of a run, `conv5` or `conv5+probe.epochs=5`.
 

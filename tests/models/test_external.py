@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from small_study import edit_study
+from small_study import edit_study, forget_configs
 from torchvision.models import resnet18
 
 from patchvae.analysis.cells import write_cell
@@ -57,8 +57,10 @@ def test_another_file_is_another_run(study: Callable[[str, str], None], project:
     path = project / "mine.pth"
     changed = torch.load(path, weights_only=True)
     torch.save({**changed, "epoch": 10}, path)
+    forget_configs()
     assert resolve_run(RUN).digest != before
     path.unlink()
+    forget_configs()
     with pytest.raises(DataError, match=r"external\.mine: mine\.pth does not exist"):
         resolve_run(RUN)
 

@@ -26,7 +26,7 @@ RUN = "runs/{}/patchvae/N16-d6-prior0.0625-bvis0.6-bapp1/seed0/figure2"
     ("rule", "target", "dataset"),
     [
         ("table", "tables{}/table4.tex", ""),
-        ("architecture_table", "tables{}/table7.html", ""),
+        ("architecture_tables", "tables{}/table7.html", ""),
         ("document", "tables{}/tables.pdf", ""),
         ("figures_figure1", "figures{}/figure3.pdf", ""),
         ("run_figure", f"figures{{}}/{RUN}.png", "indoor67 parts64"),

@@ -170,20 +170,20 @@ def cells_of(study, table=None):
     return [str(cell.path) for cell in clear(study_cells)(study, table)]
 
 
-def table_outputs(caption):
+def table_outputs(caption, name="{table}"):
     """A table's four files, the HTML one in Snakemake's report."""
     shown = report(
-        "tables{below}/{table}.html",
+        f"tables{{below}}/{name}.html",
         caption=f"../report/{caption}.rst",
         category="Tables",
         subcategory=study_of,
-        labels=table_labels,
+        labels=lambda w: table_labels(w.get("table", name)),
     )
-    files = [f"tables{{below}}/{{table}}.{suffix}" for suffix in paths.TABLE_FORMATS]
+    files = [f"tables{{below}}/{name}.{suffix}" for suffix in paths.TABLE_FORMATS]
     return [*files, shown]
 
 
-def table_labels(wildcards):
+def table_labels(table):
     """`Table 1`; a figure space before one digit, since the report sorts labels as text."""
-    number = wildcards.table.removeprefix("table")
+    number = table.removeprefix("table")
     return {"table": f"Table {number:\u2007>2}"}

@@ -37,13 +37,24 @@ rule table:
         "python -m patchvae table {params.target:q} > {log:q} 2>&1"
 
 
-use rule table as architecture_table with:
-    input:
-        [],
+# of no study's numbers, and by one process, which takes longer to start than to write them
+rule architecture_tables:
     output:
-        table_outputs("architecture"),
-    wildcard_constraints:
-        table="|".join(ARCHITECTURE_TABLES),
+        [
+            file
+            for name in ARCHITECTURE_TABLES
+            for file in table_outputs("architecture", name)
+        ],
+    log:
+        "logs{below}/architectures.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    params:
+        source=sources.report_source("tables"),
+        targets=lambda w: [f"{study_of(w)}/{name}" for name in ARCHITECTURE_TABLES],
+    shell:
+        "python -m patchvae table {params.targets:q} > {log:q} 2>&1"
 
 
 rule document:
