@@ -11,12 +11,13 @@ from pathlib import Path
 from patchvae.analysis.compare import Row, compare
 from patchvae.analysis.printed import points
 from patchvae.paper.published import Number, find, paper_value, parameters
-from patchvae.paper.readings import Reading, readings, readings_of
+from patchvae.paper.readings import readings_of
 from patchvae.planning.choices import Choice, choices
 from patchvae.planning.jobs import Job, cell_job, parse_training, training_job, with_needs
 from patchvae.planning.states import DONE, State, States, cell_state
 from patchvae.runtime.stage import Config
 from patchvae.study import paths
+from patchvae.study.readings import Reading, readings
 from patchvae.study.runs import ProbeConfig
 from patchvae.study.tables import Cell, parse_cell, spec_file, study_cells
 
