@@ -19,7 +19,7 @@ from patchvae.runtime.stage import Config
 from patchvae.study import paths
 from patchvae.study.readings import Reading, readings
 from patchvae.study.runs import ProbeConfig
-from patchvae.study.tables import Cell, parse_cell, spec_file, study_cells
+from patchvae.study.tables import Cell, asked_cells, parse_cell
 
 PLACE = re.compile(r"table\d+:\d+:\d+")
 
@@ -62,7 +62,7 @@ def _cell(cell: Cell) -> Explanation:
         "state": _say(state),
         **_outcome(cell, state),
     }
-    row = f"{spec_file(cell.table.name)}, row {cell.row.key}"
+    row = f"{cell.table.file}, row {cell.row.key}"
     return Explanation(
         title=cell.name,
         facts=facts,
@@ -77,7 +77,7 @@ def _cell(cell: Cell) -> Explanation:
 def _training(text: str) -> Explanation:
     config = parse_training(text)
     job, states = training_job(config), States()
-    cells = [cell for cell in study_cells(config.run.study) if _uses(cell, config)]
+    cells = [cell for cell in asked_cells(config.run.study) if _uses(cell, config)]
     return Explanation(
         title=job.name,
         facts={
