@@ -44,7 +44,8 @@ class Moved:
     def values(self) -> tuple[float, float]:
         """Points as the study has it, and under the alternative."""
         before, after = self.before.estimate, self.after.estimate
-        assert before is not None and after is not None  # of what can be tested
+        assert before is not None  # of what can be tested
+        assert after is not None
         return before.difference, after.difference
 
 

@@ -112,5 +112,5 @@ def _panel(axis: Axes, panel: Panel, alternatives: Sequence[str]) -> None:
         axis.axvline(-panel.before, color="C1", lw=0.8, ls="--", zorder=0)
     axis.set_title(panel.title.replace(", ", "\n"), fontsize=7)
     value = "" if panel.before is None else f"\n(as it is {points(panel.before)})"
-    axis.set_xlabel(f"change, points{value}")
+    axis.set_xlabel(f"change, points{value}", fontsize=7)
     axis.grid(axis="y", lw=0.3)

@@ -32,7 +32,7 @@ PLACE = {"alternative": "reading", "what": "row or difference"}
 
 @dataclass(frozen=True)
 class Section:
-    """A table of the page with what a reader must know first; the first `words` columns are text."""
+    """A table of the page, and what to know first; the first `words` columns are text."""
 
     title: str
     lead: str
@@ -68,8 +68,8 @@ def headline(found: Sensitivity) -> str:
     told = sum(moved.word == DIFFERS for e in found.effects for moved in e.differences)
     total = sum(len(effect.differences) for effect in found.effects)
     said = [
-        f"{len(found.effects)} alternatives of what the paper leaves open, one at a time, and what"
-        f" they do to {len(list(found.reference.rows()))} rows of {found.reference.name}.",
+        f"{len(found.effects)} alternatives to how the paper is read here, and what"
+        f" each does to {len(list(found.reference.rows()))} rows of {found.reference.name}.",
         f"Of {total} changes of a difference that a claim is about {told} are told from noise.",
     ]
     if found.bears_claims:
