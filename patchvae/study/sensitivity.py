@@ -60,7 +60,7 @@ def changed_rows(
     """By alternative, and by the key of the row as it is, the rows that it changes.
 
     A row is changed if its runs have another name on one of the datasets. ConfigError for what the
-    study asks for by name and changes no row.
+    study asks for by name and changes no row, and where nothing does.
     """
     places = [(dataset, probe) for dataset in datasets for probe in probes]
 
@@ -80,6 +80,9 @@ def changed_rows(
                 " leave it out, or name a row that it concerns under 'rows'"
             )
         found |= kept
+    if not found:
+        keys = ", ".join(row.key for row in rows)
+        raise ConfigError(f"sensitivity: no alternative changes anything of {keys}")
     return dict(found.values())
 
 
