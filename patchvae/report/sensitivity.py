@@ -73,8 +73,8 @@ def headline(found: Sensitivity) -> str:
         f"Of {total} changes of a difference that a claim is about {told} are told from noise.",
     ]
     if found.bears_claims:
-        turning = [e.alternative.name for e in found.effects if found.turned(e)]
-        said.append(f"A claim changes its word under {', '.join(turning) or 'none of them'}.")
+        turning = sum(bool(found.turned(effect)) for effect in found.effects)
+        said.append(f"A claim changes its word under {turning} of the alternatives.")
     return " ".join(said)
 
 
@@ -139,12 +139,10 @@ def sets(alternative: Alternative) -> str:
 
 
 def difference_name(difference: Contrast) -> str:
-    """`patchvae - beta-vae, parts32-conv5` of two cells of one column; else as claims say it."""
-    plus = [key for key, weight in difference.weights.items() if weight == 1]
-    minus = [key for key, weight in difference.weights.items() if weight == -1]
-    if len(difference.weights) == 2 and len(plus) == len(minus) == 1:
-        return f"{plus[0].row} - {minus[0].row}, {plus[0].column}"
-    return difference.text
+    """`patchvae - beta-vae, parts32-conv5`: without the table, the column once."""
+    key = next(iter(difference.weights))
+    rows = difference.text.replace(f"{key.table}/", "").replace(f"/{key.column}", "")
+    return f"{rows}, {key.column}"
 
 
 def _difference(moved: Moved) -> list[str]:
