@@ -67,6 +67,7 @@ def write_numbers(cell: Cell, values: list[float], **changes: Any) -> None:
         **cell.address._asdict(),
         "model": cell.row.model,
         "probe": cell.probes()[0].name,
+        "metric": cell.column.metric,
         "seeds": list(range(len(values))),
         "values": values,
         "failed": [],

@@ -57,7 +57,7 @@ def between(first: Path, second: Path) -> Between:
             f"{first} ({len(a)} cells) and {second} ({len(b)} cells) have no cell of the same"
             " table, row and column with numbers: name two studies that share one"
         )
-    pairs = tuple(_judged([(key, a[key], b[key]) for key in shared]))
+    pairs = tuple(judged([(key, a[key], b[key]) for key in shared]))
     return Between(pairs, (len(a) - len(shared), len(b) - len(shared)))
 
 
@@ -74,9 +74,10 @@ def read_cells(folder: Path) -> dict[CellKey, dict[str, Any]]:
     return found
 
 
-def _judged(
+def judged(
     cells: Sequence[tuple[CellKey, Mapping[str, Any], Mapping[str, Any]]],
 ) -> Iterator[Pair]:
+    """Second minus first of the contents of two cells each, named by a key."""
     estimates = [_estimate(a, b) for _, a, b in cells]
     tested = [estimate.p() for estimate in estimates if estimate is not None]
     adjusted = iter(holm(tested))

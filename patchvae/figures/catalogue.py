@@ -16,6 +16,7 @@ from patchvae.study import paths
 from patchvae.study.config import load_study, study_names
 from patchvae.study.registry import instead, lookup
 from patchvae.study.runs import Run
+from patchvae.study.sensitivity import SENSITIVITY
 from patchvae.study.tables import Cell
 
 FORMATS = ("pdf", "png")
@@ -27,7 +28,8 @@ class Figure:
     """A figure's name, the title that people read, and what it declares.
 
     `exists` tells whether a study has it, `runs` and `cells` what it is drawn from there; it may
-    also be asked for one run or one dataset.
+    also be asked for one run or one dataset. One `apart` is of a page of its own and not drawn with
+    the study.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Figure:
     cells: Callable[[str], list[Cell]] = lambda study: []
     of_run: bool = False
     of_dataset: bool = False
+    apart: bool = False
 
     @property
     def module(self) -> str:
@@ -62,6 +65,10 @@ _FIGURES = (
     Figure("traversal", "Appearance of one part", runs=inputs.default_runs, of_run=True),
     Figure("filters", "Filters of the first convolution", inputs.has_table1, inputs.table1_models),
     Figure("posterior", "What the latent codes use", inputs.has_posteriors, inputs.latent_codes),
+    Figure(
+        SENSITIVITY, "Sensitivity to readings", inputs.has_sensitivity,
+        cells=inputs.sensitivity_cells, apart=True,
+    ),
     Figure("discovery", "Part discovery, measured", inputs.has_true_parts, inputs.true_parts),
 )  # fmt: skip
 FIGURES = {figure.name: figure for figure in _FIGURES}
@@ -73,12 +80,15 @@ def figure_names(study_name: str) -> list[str]:
     return [name for name, figure in FIGURES.items() if figure.exists(study_name)]
 
 
+def drawn_with(study: str) -> "list[Target]":
+    """The figures that are drawn with a study."""
+    figures = [FIGURES[name] for name in figure_names(study)]
+    return [Target(study, figure) for figure in figures if not figure.apart]
+
+
 def illustrations(study: str) -> list[Illustration]:
     """The figures of a study for its report, drawn or not."""
-    targets = [Target(study, FIGURES[name]) for name in figure_names(study)]
-    return [
-        Illustration(t.figure.name, t.figure.title, t.path("png"), t.path("pdf")) for t in targets
-    ]
+    return [target.illustration for target in drawn_with(study)]
 
 
 @dataclass(frozen=True)
@@ -102,6 +112,11 @@ class Target:
     def path(self, suffix: str) -> Path:
         """Where the figure lies as `pdf` or `png`, or a csv file of what it shows."""
         return paths.output("figures", self.study, f"{self.stem}.{suffix}")
+
+    @property
+    def illustration(self) -> Illustration:
+        """The figure for a page."""
+        return Illustration(self.figure.name, self.figure.title, self.path("png"), self.path("pdf"))
 
     def runs(self) -> list[Run]:
         """The runs whose networks or histories it shows."""

@@ -38,4 +38,20 @@ def report(study: str) -> None:
     click.echo(write_page(study, illustrations(study)))
 
 
-COMMANDS = (figure, report)
+@click.command()
+@click.argument("study", shell_complete=complete_study)
+def sensitivity(study: str) -> None:
+    """Write results/STUDY/sensitivity.html: what other readings of the paper would change."""
+    from patchvae.analysis.sensitivity import sensitivity as judge
+    from patchvae.figures.catalogue import FIGURES, Target
+    from patchvae.report.sensitivity import write
+    from patchvae.report.terminal.sensitivity import show
+    from patchvae.report.terminal.style import console
+
+    found = judge(study)
+    show(found, console())
+    for path in write(found, Target(study, FIGURES["sensitivity"]).illustration):
+        click.echo(path)
+
+
+COMMANDS = (figure, report, sensitivity)

@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 from patchvae.study import paths
 from patchvae.study.config import load_study, protocol
 from patchvae.study.registry import ARCHITECTURES, DATASETS, MODELS, Architecture
+from patchvae.study.rows import Row
 from patchvae.study.runs import Run
-from patchvae.study.tables import Cell, Row, load_table, study_cells
+from patchvae.study.sensitivity import SENSITIVITY
+from patchvae.study.tables import Cell, load_table, study_cells
 from patchvae.study.variants import full_key, variant_of
 
 SWEEPS = ("table3", "table4", "table5")
@@ -196,6 +198,14 @@ def has_sweeps(study: str) -> bool:
 
 def has_true_parts(study: str) -> bool:
     return in_table1(study, has_parts) and bool(part_datasets(study))
+
+
+def sensitivity_cells(study: str) -> list[Cell]:
+    return study_cells(study, SENSITIVITY)
+
+
+def has_sensitivity(study: str) -> bool:
+    return load_study(study).sensitivity is not None
 
 
 def is_the_papers(study: str) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from patchvae.figures.catalogue import FIGURES, STYLE, Target, figure_names
+from patchvae.figures.catalogue import FIGURES, STYLE, Target, drawn_with
 from patchvae.report.grid import TEMPLATES
 from patchvae.study import paths
 from patchvae.study.config import load_study
@@ -17,8 +17,8 @@ def tables_of(study: str) -> list[str]:
 
 
 def figures_of(study: str, suffix: str = "pdf") -> list[str]:
-    """Every figure of a study."""
-    return [str(Target(study, FIGURES[name]).path(suffix)) for name in figure_names(study)]
+    """Every figure that is drawn with a study."""
+    return [str(target.path(suffix)) for target in drawn_with(study)]
 
 
 def document_of(study: str) -> str:

@@ -8,6 +8,7 @@ from patchvae.planning.jobs import parse_training
 from patchvae.study import paths
 from patchvae.study.config import find_dataset, load_study
 from patchvae.study.registry import lookup
+from patchvae.study.sensitivity import SENSITIVITY
 from patchvae.study.tables import RESERVED, parse_cell, table_names
 
 
@@ -47,7 +48,7 @@ def _check_table(words: Sequence[str]) -> None:
     """A table of a study, also one that a figure writes, or the PDF of all."""
     study = load_study(words[1] if len(words) == 3 else paths.MAIN_STUDY).name
     name, _, suffix = words[-1].partition(".")
-    known = dict.fromkeys([*table_names(study), *RESERVED, "tables"])
+    known = dict.fromkeys([*table_names(study), SENSITIVITY, *RESERVED, "tables"])
     lookup(f"table of study '{study}'", known, name)
     formats = ("pdf",) if name == "tables" else (*paths.TABLE_FORMATS, "html")
     lookup("format of a table", dict.fromkeys(formats), suffix)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 
-from patchvae.planning.jobs import CELL, PREPARE, PROBE, REPORT, Job
+from patchvae.planning.jobs import PREPARE, PROBE, TABLE, Job
 from patchvae.planning.states import State, States
 from patchvae.planning.throughput import (
     Device,
@@ -106,7 +106,7 @@ def _estimate(seconds: Seconds, left: float, extra: float, basis: str) -> Estima
 def _plain_seconds(job: Job) -> float | None:
     if job.kind == PREPARE:
         return prepare_seconds(job.name)
-    if job.kind in (CELL, REPORT):
+    if job.kind != TABLE:
         return overhead(job.kind)
     architecture = job.name.split("/")[1] in ARCHITECTURE_TABLES
     return overhead("architecture_table" if architecture else "table")

@@ -11,14 +11,15 @@ from pathlib import Path
 from patchvae.analysis.compare import Row, compare
 from patchvae.analysis.printed import points
 from patchvae.paper.published import Number, find, paper_value, parameters
-from patchvae.paper.readings import Reading, readings, readings_of
+from patchvae.paper.readings import readings_of
 from patchvae.planning.choices import Choice, choices
 from patchvae.planning.jobs import Job, cell_job, parse_training, training_job, with_needs
 from patchvae.planning.states import DONE, State, States, cell_state
 from patchvae.runtime.stage import Config
 from patchvae.study import paths
+from patchvae.study.readings import Reading, readings
 from patchvae.study.runs import ProbeConfig
-from patchvae.study.tables import Cell, parse_cell, spec_file, study_cells
+from patchvae.study.tables import Cell, asked_cells, parse_cell
 
 PLACE = re.compile(r"table\d+:\d+:\d+")
 
@@ -61,7 +62,7 @@ def _cell(cell: Cell) -> Explanation:
         "state": _say(state),
         **_outcome(cell, state),
     }
-    row = f"{spec_file(cell.table.name)}, row {cell.row.key}"
+    row = f"{cell.table.file}, row {cell.row.key}"
     return Explanation(
         title=cell.name,
         facts=facts,
@@ -76,7 +77,7 @@ def _cell(cell: Cell) -> Explanation:
 def _training(text: str) -> Explanation:
     config = parse_training(text)
     job, states = training_job(config), States()
-    cells = [cell for cell in study_cells(config.run.study) if _uses(cell, config)]
+    cells = [cell for cell in asked_cells(config.run.study) if _uses(cell, config)]
     return Explanation(
         title=job.name,
         facts={

@@ -3,6 +3,7 @@
 What the workflow runs, in which order, and how to ask for one by hand.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,17 +14,21 @@ from patchvae.runtime.stage import PRETRAIN, Config, stage_of
 from patchvae.study import paths
 from patchvae.study.config import study_names
 from patchvae.study.runs import ProbeConfig, Run, resolve_probe, resolve_run
+from patchvae.study.sensitivity import SENSITIVITY
 from patchvae.study.tables import (
     ARCHITECTURE_TABLES,
     Cell,
     load_table,
     parse_cell,
     parse_target,
+    study_cells,
     table_names,
 )
 
 PREPARE, PROBE, CELL, TABLE, REPORT = "prepare", "probe", "cell", "table", "report"
-KINDS = (PREPARE, PRETRAIN, PROBE, CELL, TABLE, REPORT)
+DOCUMENTS = (TABLE, REPORT, SENSITIVITY)  # of results that other jobs wrote
+KINDS = (PREPARE, PRETRAIN, PROBE, CELL, *DOCUMENTS)
+SENSITIVITY_PAGE = re.compile(r"results/([^/]+)/sensitivity\.(?:html|csv|md)")
 TRAINED = (PRETRAIN, PROBE)
 
 
@@ -86,6 +91,13 @@ def report_job(study: str) -> Job:
     return Job(REPORT, study, target, log, tuple(table_job(study, n) for n in table_names(study)))
 
 
+def sensitivity_job(study: str) -> Job:
+    """A study's sensitivity to readings and its figure, taken as one job after the cells."""
+    cells = tuple(cell_job(cell) for cell in study_cells(study, SENSITIVITY))
+    target = paths.RESULTS / study / "sensitivity.html"
+    return Job(SENSITIVITY, study, target, paths.LOGS / study / "sensitivity.log", cells)
+
+
 def with_needs(jobs: Iterable[Job]) -> list[Job]:
     """The jobs and all before them, each once and after what it needs."""
     return list(dict.fromkeys(job for root in jobs for job in _walk(root)))
@@ -100,12 +112,15 @@ def _walk(job: Job) -> Iterator[Job]:
 def jobs_for(target: str) -> list[Job]:
     """The jobs that make a target, without those before them.
 
-    A target is a study with its tables, figures and page (or the rule named after it), a table, a
-    cell, a run or a probe, by its path or by its name. ConfigError when it is none of these.
+    A target is a study with its tables, figures and page (or the rule named after it), its
+    sensitivity, a table, a cell, a run or a probe, by its path or by its name. ConfigError when it
+    is none of these.
     """
     study = "paper" if target == "all" else target.replace("_", "-")
     if study in study_names():
         return [report_job(study)]
+    if page := SENSITIVITY_PAGE.fullmatch(target):
+        return [sensitivity_job(page[1])]
     if target.startswith("tables/"):
         return [table_job(*parse_target(target))]
     if "/runs/" in target or "/seed" in target:

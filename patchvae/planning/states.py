@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from patchvae.errors import CheckpointError
-from patchvae.planning.jobs import CELL, PREPARE, PROBE, REPORT, TABLE, Job
+from patchvae.planning.jobs import CELL, DOCUMENTS, PREPARE, PROBE, Job
 from patchvae.planning.work import steps
 from patchvae.runtime.failures import failure_of
 from patchvae.runtime.lock import live_holder, read_holder
@@ -60,7 +60,7 @@ class States:
         return self._results.get(job)
 
     def _judge(self, job: Job) -> State:
-        if job.kind in (TABLE, REPORT):
+        if job.kind in DOCUMENTS:
             return self._document(job)
         if job.config is not None and (running := _running(job, job.config)) is not None:
             return running

@@ -17,7 +17,7 @@ from patchvae.study import paths
 from patchvae.study.config import Study, load_study, study_names
 from patchvae.study.registry import instead
 from patchvae.study.runs import PretrainConfig, Run
-from patchvae.study.tables import parse_target, study_cells, table_names
+from patchvae.study.tables import asked_cells, parse_target, study_cells, table_names
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def status(study: str, table: str | None = None) -> Status:
         study=load_study(study),
         cells=tuple((job, cell_state(states, job)) for job in roots),
         jobs=tuple((job, states.of(job)) for job in jobs),
-        unused=() if table else tuple(_unused(study, jobs)),
+        unused=() if table else tuple(_unused(study)),
         outside=tuple(_outside(jobs)),
     )
 
@@ -82,9 +82,9 @@ def status_of(target: str) -> Status:
         raise ConfigError(f"'{target}' is no study or table: {known}") from error
 
 
-def _unused(study: str, jobs: Iterable[Job]) -> Iterable[tuple[str, float]]:
-    """Whole results below `results/<study>/runs` that none of the jobs makes."""
-    wanted = {job.target for job in jobs}
+def _unused(study: str) -> Iterable[tuple[str, float]]:
+    """Whole results below `results/<study>/runs` that no cell of the study rests on."""
+    wanted = {job.target for job in with_needs(map(cell_job, asked_cells(study)))}
     for path in sorted((paths.RESULTS / study / "runs").glob("*/*/*/seed*/*/metrics.json")):
         if path not in wanted:
             kind = PRETRAIN if path.parent.name == PRETRAIN else PROBE

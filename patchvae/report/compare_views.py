@@ -6,12 +6,12 @@ from pathlib import Path
 from patchvae.analysis.compare import Comparison, Row
 from patchvae.analysis.frame import accuracies
 from patchvae.analysis.printed import points
-from patchvae.paper.readings import Reading, readings
 from patchvae.report.claim_views import CONTRAST, ONE_SEED, PART, contrast_records, part_record
 from patchvae.report.grid import csv_text
 from patchvae.report.templating import environment
 from patchvae.runtime.results import write_bytes, write_text
 from patchvae.study import paths
+from patchvae.study.readings import Reading, readings
 
 FORMATS = ("csv", "md", "html")
 # csv column -> heading for people

@@ -3,7 +3,7 @@
 import re
 from typing import TYPE_CHECKING
 
-from patchvae.study.tables import BEYOND
+from patchvae.study.rows import BEYOND
 
 if TYPE_CHECKING:
     from markupsafe import Markup

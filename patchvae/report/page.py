@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from patchvae.analysis.compare import Comparison, Row, compare_study
-from patchvae.paper.readings import readings
 from patchvae.report.compare_views import CLAIM_TEXTS
 from patchvae.report.markup import html
 from patchvae.report.picture import read_picture
@@ -24,6 +23,7 @@ from patchvae.runtime.results import write_text
 from patchvae.study import paths
 from patchvae.study.address import CellKey
 from patchvae.study.config import Study, show
+from patchvae.study.readings import readings
 from patchvae.study.registry import DATASETS
 from patchvae.study.tables import Cell, Table, load_table, study_cells
 

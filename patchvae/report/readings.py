@@ -3,10 +3,11 @@
 from collections import Counter
 from functools import cache
 
-from patchvae.paper.readings import Reading, readings, readings_of
+from patchvae.paper.readings import readings_of
 from patchvae.report.protocol import values_of
 from patchvae.study import paths
 from patchvae.study.config import protocol, show
+from patchvae.study.readings import Reading, readings
 from patchvae.study.tables import study_cells
 
 INTRODUCTION = """# Readings

@@ -16,8 +16,9 @@ from patchvae.runtime.results import write_text
 from patchvae.study import paths
 from patchvae.study.config import Study
 from patchvae.study.registry import DATASETS
+from patchvae.study.rows import BEYOND, Column, Row
 from patchvae.study.runs import ProbeConfig
-from patchvae.study.tables import ARCHITECTURE_TABLES, BEYOND, Cell, Column, Row, Table, load_table
+from patchvae.study.tables import ARCHITECTURE_TABLES, Cell, Table, load_table
 
 CHANCE = "Chance"  # the label of the last line of each panel
 # how Markdown sets a mean apart

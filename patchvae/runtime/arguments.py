@@ -10,7 +10,7 @@ import click
 from patchvae.errors import SuiteError
 from patchvae.study import paths
 from patchvae.study.config import study_names
-from patchvae.study.tables import study_cells, table_names
+from patchvae.study.tables import asked_cells, study_cells, table_names
 
 T = TypeVar("T")
 
@@ -50,7 +50,7 @@ def complete_cell(_ctx: Any, _param: Any, incomplete: str) -> list[str]:
 
     Whole addresses: a shell goes as far as they agree, and would end a part of one with a space.
     """
-    own = [cell.name for s in _begun(incomplete) for cell in _known(study_cells, s)]
+    own = [cell.name for s in _begun(incomplete) for cell in _known(asked_cells, s)]
     papers = [cell.key for cell in _known(study_cells, paths.MAIN_STUDY)]
     return _beginning(incomplete, [*papers, *own])
 

@@ -24,6 +24,7 @@ ALLOWED = ("choices", "type", "range", "also")  # what an entry says of the valu
 # the text with our readings, and the authors' code where it departs: `released` in protocol.yaml
 AS_PRINTED, AS_RELEASED = "as-printed", "as-released"
 PROTOCOLS = {AS_PRINTED: False, AS_RELEASED: True}
+FOLLOWS = "protocol"  # what a row or a run's name sets to follow another one of them
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class Study:
     external: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     follows: str = AS_PRINTED
     stop_outside: bool = False  # whether a pretraining unlike those of other seeds ends
+    sensitivity: Mapping[str, Any] | None = None  # which alternatives of which readings
     changes: Mapping[str, Scalar] = field(default_factory=dict)  # of one run, by full key
 
     @property
@@ -96,8 +98,14 @@ class Study:
         return Value(entry.value, entry.source)
 
     def changed(self, settings: Mapping[str, Scalar]) -> "Study":
-        """The study as one run sees it that sets some keys, `section.key`, itself."""
-        return replace(self, changes=settings)
+        """The study as one run sees it that sets some keys, `section.key`, itself.
+
+        The key `protocol` has the name of the protocol that the run follows.
+        """
+        own = {key: value for key, value in settings.items() if key != FOLLOWS}
+        follows = str(settings.get(FOLLOWS, self.follows))
+        lookup("protocol", PROTOCOLS, follows)
+        return replace(self, changes=own, follows=follows)
 
     def section(self, section: str, dataset: str) -> dict[str, Scalar]:
         """Every value of one section for a dataset."""
@@ -361,6 +369,7 @@ def load_study(name: str) -> Study:
         external=raw.get("external", {}),
         follows=follows,
         stop_outside=raw.get("stop_outside", False),
+        sensitivity=raw.get("sensitivity"),
     )
 
 

@@ -1,7 +1,7 @@
 """Table specifications: which cells a table has, and which probes each cell gathers."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,13 +9,20 @@ from typing import Any
 from patchvae.errors import ConfigError
 from patchvae.study import paths
 from patchvae.study.address import CellKey
-from patchvae.study.config import Scalar, Study, about, load_study, read_yaml, validate
+from patchvae.study.config import Study, about, load_study, read_yaml, validate
 from patchvae.study.digests import digest_of
 from patchvae.study.registry import DATASETS, MODELS, PROBES, Probe, instead, lookup
+from patchvae.study.rows import Column, Panel, Row
 from patchvae.study.runs import ProbeConfig, Run, resolve_probe
-from patchvae.study.variants import full_key, probe_of, settings_of, short_key, text_of, variant_of
-
-BEYOND = "†"  # marks what the paper does not have
+from patchvae.study.sensitivity import (
+    COLUMNS,
+    REFERENCE,
+    SENSITIVITY,
+    Alternative,
+    block_of,
+    changed_rows,
+)
+from patchvae.study.variants import full_key, settings_of, short_key, text_of, variant_of
 
 ARCHITECTURE_TABLES = {
     "table6": "Encoders for $32 \\times 32$ images",
@@ -28,42 +35,6 @@ RESERVED = (*ARCHITECTURE_TABLES, "discovery", "posterior")  # other rules write
 
 
 @dataclass(frozen=True)
-class Row:
-    """A row: a model with some hyper-parameters set; its key is its address."""
-
-    key: str
-    label: str
-    model: str
-    overrides: Mapping[str, Scalar]
-    probe: str | None
-    reference: bool
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of a dataset: a probe and a metric; `beyond` says what it is if not the paper's."""
-
-    key: str
-    label: str
-    probe: str
-    metric: str
-    beyond: str = ""
-
-    @property
-    def heading(self) -> str:
-        """The label, marked if the column is not the paper's."""
-        return self.label + (BEYOND if self.beyond else "")
-
-
-@dataclass(frozen=True)
-class Panel:
-    """A block of rows with a header of its own; groups are separated by rules."""
-
-    header: str
-    groups: tuple[tuple[Row, ...], ...]
-
-
-@dataclass(frozen=True)
 class Table:
     """A table of a study: the specification with the study's datasets and rows."""
 
@@ -73,6 +44,7 @@ class Table:
     datasets: tuple[str, ...]
     columns: tuple[Column, ...]
     panels: tuple[Panel, ...]
+    file: Path  # where its rows are written
 
     @property
     def beyond(self) -> str:
@@ -130,13 +102,10 @@ class Cell:
 
     def probes(self) -> list[ProbeConfig]:
         """One probe a seed."""
-        study, dataset, model, overrides = (
-            self.study, self.dataset, self.row.model, self.row.overrides,
-        )  # fmt: skip
-        variant = variant_of(study, dataset, model, overrides)
-        stage = probe_of(study, dataset, self.row.probe or self.column.probe, overrides)
+        study, dataset = self.study, self.dataset
+        variant, stage = self.row.stages(study, dataset, self.column.probe)
         return [
-            resolve_probe(Run(study.name, dataset, model, variant, seed), stage)
+            resolve_probe(Run(study.name, dataset, self.row.model, variant, seed), stage)
             for seed in study.seeds
         ]
 
@@ -171,7 +140,7 @@ def spec_file(name: str) -> Path:
 def read_spec(name: str) -> Mapping[str, Any]:
     """The validated content of `config/tables/<name>.yaml`."""
     path = spec_file(name)
-    if name in RESERVED:
+    if name in (*RESERVED, SENSITIVITY):
         raise ConfigError(
             f"{path}: another table is called '{name}': rename the file and its table"
         )
@@ -189,6 +158,9 @@ def load_table(study_name: str, name: str) -> Table:
     ConfigError when the study has none of that name or lists unknown rows.
     """
     study = load_study(study_name)
+    if name == SENSITIVITY and name not in study.tables:
+        with about(study.file):
+            return _sensitivity(study)
     settings = lookup(f"table of study '{study_name}'", study.tables, name)
     spec = read_spec(name)
     panels = _panels(study, name, spec, settings)
@@ -202,9 +174,51 @@ def load_table(study_name: str, name: str) -> Table:
             *(_further_column(PROBES[name]) for name in settings.get("columns", ())),
         ),
         panels=tuple(_drop(panel, settings.get("without", ())) for panel in panels),
+        file=spec_file(name),
     )
     _check_rows(study, table, settings.get("without", ()), panels)
     return table
+
+
+def reference(study: Study) -> Table:
+    """What of a table the study's block `sensitivity` has computed again, as the study has it."""
+    block = block_of(study)
+    seeds = tuple(block.get("seeds", study.seeds))
+    if extra := set(seeds) - set(study.seeds):
+        raise ConfigError(f"sensitivity: seeds: {min(extra)} is none of the study's: leave it out")
+    whole = load_table(study.name, block.get("table", REFERENCE))
+    rows = {row.key: row for row in whole.rows()}
+    columns = {column.key: column for column in whole.columns}
+    names = block.get("rows", [row.key for row in rows.values() if not row.reference])
+    datasets = dict.fromkeys(whole.datasets)
+    for name in block.get("datasets", ()):
+        lookup(f"dataset of {whole.name} under 'sensitivity'", datasets, name)
+    kept = tuple(lookup(f"row of {whole.name} under 'sensitivity'", rows, name) for name in names)
+    return replace(
+        whole,
+        study=replace(study, seeds=seeds),
+        datasets=tuple(block.get("datasets", whole.datasets)),
+        columns=tuple(
+            lookup(f"column of {whole.name} under 'sensitivity'", columns, name)
+            for name in block.get("columns", COLUMNS)
+        ),
+        panels=(Panel("Model", (kept,)),),
+    )
+
+
+def changed(table: Table) -> dict[Alternative, dict[str, Row]]:
+    """The rows of a `reference` under each alternative, by the row's key there."""
+    probes = [column.probe for column in table.columns]
+    return changed_rows(table.study, list(table.rows()), table.datasets, probes)
+
+
+def _sensitivity(study: Study) -> Table:
+    """The rows of the reference as they are and under each alternative, each a row of its own."""
+    base = reference(study)
+    groups = tuple(tuple(rows.values()) for rows in changed(base).values())
+    panels = (Panel(base.panels[0].header, (*base.panels[0].groups, *groups)),)
+    caption = f"{base.caption}, under other readings of the paper"
+    return replace(base, name=SENSITIVITY, caption=caption, panels=panels, file=study.file)
 
 
 def study_cells(study_name: str, table: str | None = None) -> list[Cell]:
@@ -293,13 +307,19 @@ def table_names(study: str) -> list[str]:
     return [*load_study(study).tables, *ARCHITECTURE_TABLES]
 
 
+def asked_cells(study: str) -> list[Cell]:
+    """Every cell of a study, those of its sensitivity to readings included."""
+    further = study_cells(study, SENSITIVITY) if load_study(study).sensitivity is not None else []
+    return [*study_cells(study), *further]
+
+
 def parse_target(text: str) -> tuple[str, str]:
     """(study, table) of `tables/[<study>/]<table>.<suffix>`, `[<study>/]<table>` or a path of this
     form.
     """
     words = text.removeprefix("tables/").rsplit(".", 1)[0].split("/")
     study, name = (paths.MAIN_STUDY, words[0]) if len(words) == 1 else (words[0], words[-1])
-    known = table_names(study)
+    known = [*table_names(study), SENSITIVITY]
     if len(words) > 2 or name not in known:
         raise ConfigError(f"'{text}' is no table of study '{study}': {instead(name, known)}")
     return study, name

@@ -3,8 +3,9 @@
 `N16-d6-prior0.0625-bvis0.6-bapp1` has each hyper-parameter that has a prefix. Any other key follows
 where a row or a user sets it to something else than the study: `...-bapp1+pretrain.lr=0.001`. Those
 of section `probe` follow the probe's name, `conv5+probe.epochs=5`, so that its run is shared. A key
-of section `model` stands without the section. Nothing else is ever written, so that two
-configurations of one study have two names, and one has one.
+of section `model` stands without the section. `+protocol=as-released` says that a run follows
+another protocol than its study, in the keys that neither of them sets. Nothing else is ever
+written, so that two configurations of one study have two names, and one has one.
 """
 
 import re
@@ -15,7 +16,7 @@ from functools import cache
 from typing import Any
 
 from patchvae.errors import ConfigError
-from patchvae.study.config import Scalar, Study, protocol, show, validate
+from patchvae.study.config import FOLLOWS, PROTOCOLS, Scalar, Study, protocol, show, validate
 from patchvae.study.registry import (
     ADVERSARIAL_INIT,
     ADVERSARIAL_KEYS,
@@ -42,7 +43,7 @@ def number(value: float) -> str:
 
 def full_key(key: str) -> str:
     """`model.num_parts` of `num_parts`: a key without a section is of the model's."""
-    return key if "." in key else f"model.{key}"
+    return key if "." in key or key == FOLLOWS else f"model.{key}"
 
 
 def short_key(key: str) -> str:
@@ -70,6 +71,10 @@ def settings_of(raw: Mapping[str, Any], source: str) -> Settings:
     found = {}
     for key in sorted(raw, key=full_key):
         name = full_key(key)
+        if name == FOLLOWS:
+            found[name] = raw[key]
+            lookup(f"{source}: protocol", PROTOCOLS, str(raw[key]))
+            continue
         if name not in protocol():
             known = nearest(key, map(short_key, protocol())) or "docs/protocol.md lists them"
             raise ConfigError(f"{source}: '{key}' is no key of the protocol: {known}")
@@ -154,13 +159,14 @@ def variant_of(study: Study, dataset: str, model: str, overrides: Mapping[str, S
         raise ConfigError(_encoder_missing(study, model))
     known = run_keys(model)
     for key in own:
-        if key not in known and not key.startswith("probe."):
+        if key not in (*known, FOLLOWS) and not key.startswith("probe."):
             near = nearest(short_key(key), map(short_key, known))
             has = near or f"it has {', '.join(architecture.variant or map(short_key, known))}"
             raise ConfigError(f"'{short_key(key)}' is no hyper-parameter of {model}: {has}")
     in_name = {full_key(key) for key in architecture.variant}
-    extra = {key: own[key] for key in own if key in known and key not in in_name}
-    tail = write_settings(study, dataset, extra)
+    further = tuple(key for key in known if key not in in_name)
+    extra = {key: own[key] for key in own if key in (*further, FOLLOWS)}
+    tail = write_settings(study, dataset, extra, further)
     if architecture.named:
         return f"{overrides['encoder']}{tail}"
     changed = study.changed(own)
@@ -184,16 +190,29 @@ def probe_of(study: Study, dataset: str, probe: str, overrides: Mapping[str, Sca
 
     `conv5`, or `conv5+probe.epochs=5`.
     """
-    own = {key: value for key, value in overrides.items() if key in probe_keys(probe)}
-    return probe + write_settings(study, dataset, own)
+    known = probe_keys(probe)
+    own = {key: value for key, value in overrides.items() if key in (*known, FOLLOWS)}
+    return probe + write_settings(study, dataset, own, known)
 
 
-def write_settings(study: Study, dataset: str, settings: Mapping[str, Scalar]) -> str:
-    """`+pretrain.epochs=5+pretrain.lr=0.001`: what differs from the study, in the order of keys."""
+def write_settings(
+    study: Study, dataset: str, settings: Mapping[str, Scalar], known: tuple[str, ...]
+) -> str:
+    """`+pretrain.epochs=5+pretrain.lr=0.001`: what differs from the study, in the order of keys.
+
+    Of another protocol only the name is written, if a `known` key has another value there.
+    """
+    followed = study.changed({key: settings[key] for key in settings if key == FOLLOWS})
+
+    def differs(key: str) -> bool:
+        if key == FOLLOWS:
+            return any(
+                followed.value(k, dataset).value != study.value(k, dataset).value for k in known
+            )
+        return text_of(settings[key]) != text_of(followed.value(key, dataset).value)
+
     text = "".join(
-        f"+{short_key(key)}={text_of(settings[key])}"
-        for key in sorted(settings)
-        if text_of(settings[key]) != text_of(study.value(key, dataset).value)
+        f"+{short_key(key)}={text_of(settings[key])}" for key in sorted(settings) if differs(key)
     )
     if len(text) > LONGEST:
         raise ConfigError(
@@ -211,9 +230,9 @@ def read_settings(study: Study, dataset: str, name: str, known: tuple[str, ...])
     raw = {key: value_of(text) for key, _, text in (word.partition("=") for word in words)}
     found = settings_of(raw, f"'{name}'")
     for key in found:
-        if key not in known:
+        if key not in (*known, FOLLOWS):
             raise ConfigError(f"'{name}': {short_key(key)} cannot follow '{head}'")
-    if (canonical := head + write_settings(study, dataset, found)) != name:
+    if (canonical := head + write_settings(study, dataset, found, known)) != name:
         raise ConfigError(f"'{name}' is called '{canonical}' in study '{study.name}'")
     return found
 

@@ -29,6 +29,7 @@ tables:
     datasets: [parts32]
     without: [num_parts=4, num_parts=16, num_parts=32, num_parts=64, part_dim=6, part_dim=9]
   table5: {datasets: [parts32]}
+sensitivity: {rows: [beta-vae, patchvae], readings: [A4, A24]}
 """
 
 
@@ -45,7 +46,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, parts_root: Path) -> tuple
         runs = [*model_runs("small", "parts32").values(), *vae_runs("small", "parts32").values()]
         for run in dict.fromkeys(seeds[0] for seeds in runs):
             pretrain(resolve_run(run), options)
-        for name in ("table1", "table3", "table5"):
+        for name in ("table1", "table3", "table5", "sensitivity"):
             write_known(load_table("small", name).cells())
     return folder, options
 

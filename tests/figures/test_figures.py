@@ -79,8 +79,8 @@ def test_a_wrong_name_is_a_configuration_error(text: str) -> None:
 
 @pytest.mark.usefixtures("in_repo")
 def test_each_study_has_its_figures() -> None:
-    assert set(FIGURES) - set(figure_names("paper")) == {"discovery"}
-    assert set(FIGURES) - set(figure_names("demo")) == {"scatter"}
+    assert set(FIGURES) - set(figure_names("paper")) == {"discovery", "sensitivity"}
+    assert set(FIGURES) - set(figure_names("demo")) == {"scatter", "sensitivity"}
     assert default_run("paper").dataset == "indoor67"
     assert default_run("paper").dataset == "indoor67"
     assert len(target("scatter", "paper").inputs()) == 128

@@ -13,7 +13,7 @@ import torch
 from small_study import REPO
 from tiny_numbers import Tiny, machine
 
-from patchvae.paper.readings import readings
+from patchvae.study.readings import readings
 
 DEFAULTS = json.loads((REPO / "tests" / "fixtures" / "defaults.json").read_text())
 ALTERNATIVES = [(r.id, name) for r in readings().values() for name in r.alternatives]

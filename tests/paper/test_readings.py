@@ -1,8 +1,9 @@
 import pytest
 from small_study import edit_study
 
-from patchvae.paper.readings import ORIGINS, readings, readings_of
+from patchvae.paper.readings import readings_of
 from patchvae.study.config import protocol
+from patchvae.study.readings import ORIGINS, readings
 from patchvae.study.tables import parse_cell, study_cells
 
 

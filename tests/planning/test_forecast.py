@@ -373,3 +373,25 @@ def test_the_script_that_measures_packing():
     assert done.returncode == 0, done.stderr
     gains = yaml.safe_load(done.stdout)["packing"]
     assert replace(TOY, packing=gains).gain(2) == gains[2] > 0
+
+
+def test_sensitivity_counts_what_is_not_trained_already(mini):
+    """Two alternatives of PatchVAE's: one has runs of its own, one only probes."""
+    block = "{table: table5, rows: [beta_vis=0.6], readings: [A12, A18], protocols: []}"
+    write_study("mini", f"{MINI}sensitivity: {block}\n")
+    (page,) = jobs_for("results/mini/sensitivity.html")
+    assert page.command == "patchvae sensitivity mini"
+    found = forecast([str(page.target)], TOY, 1)
+    kinds = [job.kind for job in found.remaining]
+    assert {kind: kinds.count(kind) for kind in kinds} == {
+        "prepare": 1, "pretrain": 4, "probe": 6, "cell": 3, "sensitivity": 1,
+    }  # fmt: skip
+    both = forecast(["tables/mini/table5.tex", str(page.target)], TOY, 1)
+    alone = forecast(["tables/mini/table5.tex"], TOY, 1)
+    # seconds of a pretraining and of a probe are those of test_throughput_by_hand
+    assert 3600 * (both.hours() - alone.hours()) == pytest.approx(
+        2 * (2.6 + EXTRA) + 4 * (5 + EXTRA)
+    )
+    told = CliRunner().invoke(cli.cli, ["status", "mini/sensitivity"])
+    assert told.exit_code == 0, told.output
+    assert "sensitivity/beta_vis=0.6,A18=stop/parts32-conv5" in told.output

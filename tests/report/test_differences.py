@@ -4,9 +4,9 @@ from pathlib import Path
 
 from small_study import REPO
 
-from patchvae.paper.readings import readings
 from patchvae.report.differences import Item, ours, release, render_markdown
 from patchvae.study.config import protocol
+from patchvae.study.readings import readings
 
 
 def items() -> list[Item]:

@@ -1,7 +1,7 @@
 """docs/readings.md is made from the readings, and is the one that they make now."""
 
-from patchvae.paper.readings import readings
 from patchvae.report.readings import numbers_behind, render_markdown
+from patchvae.study.readings import readings
 
 
 def test_the_page_is_current(in_repo):

@@ -11,8 +11,8 @@ import yaml
 from small_study import REPO, TINY, edit_study, forget_configs, write_study
 
 from patchvae.errors import ConfigError
-from patchvae.paper.readings import readings
 from patchvae.study.config import SECTIONS, load_study, protocol, read_yaml, study_names
+from patchvae.study.readings import readings
 from patchvae.study.registry import ARCHITECTURES, DATASETS
 from patchvae.study.runs import Run, resolve_probe, resolve_run
 from patchvae.study.settings import keys_read

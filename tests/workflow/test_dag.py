@@ -144,6 +144,36 @@ def test_further_columns_plan_and_make_exactly_their_probes(edited):
     assert "Parts-32 kNN†" in (edited.folder / "tables/tiny/table5.md").read_text()
 
 
+def test_sensitivity_plans_what_the_tables_do_not_have(edited):
+    edited.edit(
+        "config/tiny.yaml",
+        "tables:\n  table1:",
+        "sensitivity: {rows: [beta-vae, patchvae], readings: [A4=beta-vis-0.3, A12, A21=four]}\n"
+        "tables:\n  table1:",
+    )
+    page = "results/tiny/sensitivity.html"
+    # 2 rows as they are and 1 (A4), 2 (A12), 1 (A21), 2 (as-released) changed ones; Table 5 has the
+    # run of A4 with its probe, Table 1 those of A12, which has probes of its own
+    assert edited.planned(page) == {
+        "pretrain": 3, "probe": 5, "cell": 8, "figures_sensitivity": 1, "sensitivity": 1,
+    }  # fmt: skip
+    alone = "results/tiny/cells/sensitivity/patchvae,as-released/parts32-conv5.json"
+    assert edited.planned(alone) == {"pretrain": 1, "probe": 1, "cell": 1}
+    # neither the tables nor the study's own page ask for any of it
+    assert edited.planned(*TINY) == {}
+    every = edited.planned("tiny")
+    assert (every.get("pretrain"), "sensitivity" in every) == (None, False)
+    done = edited.snakemake(alone)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = edited.run("patchvae", "explain", "tiny/sensitivity/patchvae,as-released/parts32-conv5")
+    assert told.returncode == 0, told.stderr
+    assert "user (config/tiny.yaml, row patchvae,as-released)" in told.stdout
+    assert "tiny/sensitivity/patchvae,as-released" in told.stdout
+    assert edited.planned(page)["pretrain"] == 2
+    wrong = edited.snakemake("--dry-run", page.replace("tiny", "demo"))
+    assert "config/demo.yaml: no block 'sensitivity'" in wrong.stdout + wrong.stderr
+
+
 def test_gpus_per_run_are_asked_for_and_rerun_nothing(edited):
     edited.edit("config/tiny.yaml", "test: 100}", "test: 100, gpus_per_run: 2}")
     assert edited.planned(*TINY) == {}

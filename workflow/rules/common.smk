@@ -20,6 +20,7 @@ from patchvae.runtime.stop import WITH_PARENT
 from patchvae.study import paths, sources
 from patchvae.study.config import find_dataset, study_names
 from patchvae.study.registry import PROBES
+from patchvae.study.sensitivity import SENSITIVITY
 from patchvae.study.tables import ARCHITECTURE_TABLES, RESERVED, find_cell, study_cells
 
 # Jobs run `python -m patchvae` with the interpreter that runs Snakemake, activated or not; a conda

@@ -18,6 +18,7 @@ FIGURE_GROUPS = (
     ("scatter",),
     ("posterior",),
     ("discovery",),
+    ("sensitivity",),
 )
 
 

@@ -29,3 +29,28 @@ rule report_page:
         texts=[file_digest(path) for path in page.texts()],
     shell:
         "python -m patchvae report {wildcards.study:q} > {log:q} 2>&1"
+
+
+rule sensitivity:
+    input:
+        lambda w: cells_of(w.study, SENSITIVITY),
+        lambda w: str(paths.output("figures", w.study, f"{SENSITIVITY}.png")),
+    output:
+        multiext("results/{study}/sensitivity", ".csv", ".md"),
+        report(
+            "results/{study}/sensitivity.html",
+            caption="../report/sensitivity.rst",
+            category="Report",
+            subcategory="{study}",
+            labels={"page": "what other readings of the paper change"},
+        ),
+    log:
+        "logs/{study}/sensitivity.log",
+    localrule: True
+    conda:
+        "../envs/patchvae.yml"
+    params:
+        source=sources.report_source("sensitivity"),
+        paper=sources.paper_source(),
+    shell:
+        "python -m patchvae sensitivity {wildcards.study:q} > {log:q} 2>&1"

@@ -2,9 +2,9 @@
 
 from rich.console import Console
 
-from patchvae.paper.readings import readings
 from patchvae.report.readings import numbers_behind
 from patchvae.report.terminal.style import Grid
+from patchvae.study.readings import readings
 
 
 def show(console: Console) -> None:

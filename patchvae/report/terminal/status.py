@@ -4,7 +4,7 @@ from collections import Counter
 
 from rich.console import Console
 
-from patchvae.planning.jobs import KINDS, REPORT, TABLE, TRAINED
+from patchvae.planning.jobs import DOCUMENTS, KINDS, TRAINED
 from patchvae.planning.states import STALE, WORDS
 from patchvae.planning.status import Status
 from patchvae.report.terminal.style import Grid, say, style_of
@@ -15,7 +15,7 @@ def show(result: Status, console: Console) -> None:
     title = f"Study {result.study.name}: {result.study.title}"
     grid = Grid("jobs", *WORDS, "hours done", title=title)
     for kind in KINDS:
-        if kind not in (TABLE, REPORT):
+        if kind not in DOCUMENTS:
             counts = result.counts(kind)
             hours = f"{result.finished(kind)[1]:.2f}" if kind in TRAINED else ""
             grid.add_row(kind, *(str(counts[word] or "") for word in WORDS), hours)
