@@ -6,6 +6,7 @@ in, numbers, tables and figures out), and every file. What is exported twice has
 
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,8 @@ FORMATS = {
     ".pdf": "application/pdf",
     ".png": "image/png",
     ".parquet": "application/vnd.apache.parquet",
+    ".npz": "application/zip",
+    ".safetensors": "application/octet-stream",
 }
 
 
@@ -87,43 +90,49 @@ def _library() -> Any:
 def _describe(library: Any, folder: Path, found: Finished) -> None:
     """Write the README and `ro-crate-metadata.json` over all that lies in the folder."""
     study = load_study(found.study)
-    metrics = [read_result(job.target, job.kind, check_files=False) for job in found.trainings]
-    made = [result["provenance"] for result in metrics]
-    started, ended = min(m["started"] for m in made), max(m["ended"] for m in made)
     about = (
         f"Numbers, weights and code behind the study '{study.name}' of PatchVAE, reproduced:"
-        f" {len(metrics)} trainings."
+        f" {len(found.trainings)} trainings."
     )
     if found.lacking:
-        about += f" Not finished: {len(found.lacking)} jobs are not in it."
+        about += f" Not finished, and not in it: {len(found.lacking)} jobs."
     lines = [f"# {study.title}", about, *(f"- {line}" for line in found.lacking), HOW]
     (folder / CARD).write_text("\n\n".join(lines) + "\n", encoding="utf-8")
 
     crate = library(version="1.1")
-    crate.name, crate.description, crate.datePublished = study.title, about, ended
-    crate.license = f"https://spdx.org/licenses/{LICENCE}"
-    crate.metadata["conformsTo"] = [{"@id": crate.metadata.profile}]
-    files = _add_files(crate, folder)
-    workflow = files[WORKFLOW]
+    crate.name, crate.description = study.title, about
+    crate.license = _entity(
+        crate, f"https://spdx.org/licenses/{LICENCE}", "CreativeWork", name=f"{LICENCE} licence"
+    )
+    run = _run(crate, _add_files(crate, folder), found)
+    crate.datePublished = run["endTime"]
+    crate.root_dataset["mentions"] = run
     crate.root_dataset["conformsTo"] = [
         _entity(crate, address, "CreativeWork", name=name, version=address.rsplit("/", 1)[1])
         for address, name in PROFILES.items()
     ]
-    inputs = {str(job.target) for job in found.jobs if job.kind == PREPARE}
-    of_config = f"{paths.CONFIG}/"
-    run = _entity(
-        crate, "#run", "CreateAction", name=f"snakemake {study.name.replace('-', '_')}",
-        description=about, startTime=started, endTime=ended, instrument=workflow,
-        actionStatus="http://schema.org/CompletedActionStatus",
-        object=[f for name, f in files.items() if name in inputs or name.startswith(of_config)],
-        result=[f for name, f in files.items() if name not in inputs and _is_result(name)],
-    )  # fmt: skip
-    crate.root_dataset["mentions"] = [run]
     crate.metadata.write(folder)
 
 
-def _is_result(name: str) -> bool:
-    return name.startswith((f"{paths.RESULTS}/", "tables/", "figures/"))
+def _run(crate: Any, files: Mapping[str, Any], found: Finished) -> Any:
+    """The one run of the workflow: what went in, what came out, when."""
+    metrics = [read_result(job.target, job.kind, check_files=False) for job in found.trainings]
+    made = [result["provenance"] for result in metrics]
+    stamps = {str(job.target) for job in found.jobs if job.kind == PREPARE}
+    given = {n for n in files if n in stamps or n.startswith(f"{paths.CONFIG}/")}
+    results = (f"{paths.RESULTS}/", "tables/", "figures/")
+    return _entity(
+        crate,
+        "#run",
+        "CreateAction",
+        name=f"Study {found.study}",
+        description=crate.description,
+        startTime=min(m["started"] for m in made),
+        endTime=max(m["ended"] for m in made),
+        instrument=files[WORKFLOW],
+        object=[files[name] for name in sorted(given)],
+        result=[f for name, f in files.items() if name.startswith(results) and name not in given],
+    )
 
 
 def _add_files(crate: Any, folder: Path) -> dict[str, Any]:
@@ -132,11 +141,12 @@ def _add_files(crate: Any, folder: Path) -> dict[str, Any]:
     for path in files_below(folder):
         name = path.relative_to(folder).as_posix()
         facts: dict[str, Any] = {"contentSize": str(path.stat().st_size)}
-        if kind := FORMATS.get(path.suffix):
-            facts["encodingFormat"] = kind
+        facts["encodingFormat"] = FORMATS.get(path.suffix, "text/plain")
         if name == WORKFLOW:
             facts |= {"name": "PatchVAE, reproduced", "version": __version__}
-            found[name] = crate.add_workflow(path, name, facts, main=True, lang="snakemake")
+            found[name] = crate.add_workflow(
+                path, name, properties=facts, main=True, lang="snakemake"
+            )
             found[name]["conformsTo"] = {"@id": BIOSCHEMAS}
         else:
             if name == CARD:
