@@ -97,12 +97,16 @@ def _bound(archive: Archive, limit: int, folder: Path) -> None:
 
 def _jobs(archive: Archive) -> list[Job]:
     """The trainings of a crate as the studies here name them, each after what it needs."""
-    names = [name for name in archive.sizes if TRAINING.fullmatch(name)]
-    jobs = with_needs(training_job(parse_training(name.rpartition("/")[0])) for name in names)
+    names = sorted(name for name in archive.sizes if TRAINING.fullmatch(name))
     if not names:
         raise CheckpointError(f"{archive.path} has no training: give what `patchvae export` made")
-    if strange := sorted(set(names) - {job.target.as_posix() for job in jobs}):
-        raise CheckpointError(f"{archive.path}: {strange[0]} is no training's name: refused")
+    try:
+        jobs = with_needs(training_job(parse_training(str(Path(n).parent))) for n in names)
+    except ConfigError as error:
+        raise CheckpointError(
+            f"{archive.path}: nothing was imported: {error} (the crate has its own config/, to be"
+            " copied by hand)"
+        ) from None
     return jobs
 
 
