@@ -70,7 +70,7 @@ def import_crate(path: Path, replace: bool = False, limit: int = 64 * 2**30) -> 
         new = [job for job in jobs if job not in same]
         for i, job in enumerate(new):
             _put(job, folder, folder / f".old-{i}")
-    new += _gather({job.target.parts[1] for job in new if job.config is not None})
+    new += _gather(new)
     if new:
         _tell_snakemake(new)
     return Imported(tuple(new), tuple(job for job in jobs if job in same))
@@ -155,15 +155,18 @@ def _judge(jobs: Sequence[Job], folder: Path, path: Path) -> None:
 
 
 def _there(jobs: Sequence[Job], folder: Path, replace: bool) -> set[Job]:
-    """The jobs whose results are here already; ConfigError for another result in the way."""
-    same, here = set(), States()
+    """The jobs whose results are here already, as are those before them, since Snakemake goes by
+    times; ConfigError for another result in the way.
+    """
+    same: set[Job] = set()
+    here = States()
     for job in jobs:
         if not os.path.lexists(job.target):
             continue
         kind = "dataset" if job.kind == PREPARE else job.kind
         found = here.result(job)
         if found and found["digest"] == read_result(folder / job.target, kind)["digest"]:
-            same.add(job)
+            same |= {job} if same.issuperset(job.needs) else set()
         elif not replace:
             raise ConfigError(
                 f"{job.target} is here with another content: give --replace to have the crate's"
@@ -185,14 +188,14 @@ def _put(job: Job, folder: Path, old: Path) -> None:
         os.rename(folder / place, place)
 
 
-def _gather(studies: set[str]) -> list[Job]:
-    """Write the cells that lack nothing now but to be gathered; returns them as jobs."""
+def _gather(new: Sequence[Job]) -> list[Job]:
+    """Write the cells that newly lack nothing, or older than these jobs; returns them as jobs."""
     states, found = States(), []
-    for study in sorted(studies):
+    for study in sorted({job.config.run.study for job in new if job.config is not None}):
         for cell in study_cells(study):
             job = cell_job(cell)
             ready = all(states.of(probe).word == DONE for probe in job.needs)
-            if ready and states.of(job).word != DONE:
+            if ready and (states.of(job).word != DONE or not set(new).isdisjoint(job.needs)):
                 write_cell(cell)
                 found.append(job)
     return found

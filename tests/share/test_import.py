@@ -22,7 +22,7 @@ import pytest
 import torch
 from checkout import Checkout
 from safetensors.torch import save_file
-from small_study import edit_study, inside
+from small_study import edit_study
 
 from patchvae.runtime.lock import locked
 from patchvae.runtime.results import read_result, write_result
@@ -73,16 +73,9 @@ def seal(crate: Path, stage: str, **changes: Any) -> None:
     write_list(crate)
 
 
-@pytest.mark.parametrize("form", ["folder", "zip"])
-def test_snakemake_plans_nothing_for_what_was_imported(
-    fresh: Checkout, crate: Path, tmp_path: Path, form: str
-) -> None:
-    given = crate
-    if form == "zip":
-        given = tmp_path / "crate.zip"
-        pack(crate, given)
+def test_snakemake_plans_nothing_for_what_was_imported(fresh: Checkout, crate: Path) -> None:
     assert fresh.planned("tables/tiny/table1.tex") == {"prepare": 1, **IMPORT, "table": 1}
-    done = fresh.run("patchvae", "import", str(given))
+    done = fresh.run("patchvae", "import", str(crate))
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 1 + 2 + 6 + 3
     assert fresh.planned(*CELLS) == {}
@@ -109,10 +102,21 @@ def test_runs_beside_imported_ones_are_left_alone(
 ) -> None:
     shutil.copytree(finished / "results", "results")
     shutil.rmtree(RUN)
+    shutil.rmtree("results/tiny/cells")
     assert fresh.planned(*CELLS) == {"pretrain": 1, "probe": 3, "cell": 3}
     done = fresh.run("patchvae", "import", str(crate))
     assert "5 were here already" in done.stdout
     assert fresh.planned(*CELLS) == {}
+
+
+def test_results_older_than_an_imported_pretraining_are_not_made_again(
+    fresh: Checkout, crate: Path, finished: Path
+) -> None:
+    shutil.copytree(finished / "results", "results")
+    shutil.rmtree(f"{RUN}/pretrain")
+    done = fresh.run("patchvae", "import", str(crate))
+    assert "5 were here already" in done.stdout
+    assert fresh.planned(*CELLS, f"{RUN}/conv5/{paths.METRICS}") == {}
 
 
 @pytest.mark.parametrize(
@@ -389,11 +393,13 @@ def test_what_a_job_makes_now_is_left_to_it(
         assert "is being made here" in refused(crate, capsys, monkeypatch, 5)
 
 
-def test_importing_needs_no_library_of_crates(
-    fresh: Checkout, crate: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_zip_file_needs_no_library_of_crates(
+    fresh: Checkout, crate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from patchvae.share.importing import import_crate
 
+    pack(crate, tmp_path / "crate.zip")
     monkeypatch.setitem(sys.modules, "rocrate", None)
-    with inside(fresh.folder):
-        assert len(import_crate(crate).jobs) == 12
+    assert len(import_crate(tmp_path / "crate.zip").jobs) == 12
+    for cell in CELLS:
+        assert Path(cell).read_bytes() == (crate / cell).read_bytes()
