@@ -19,6 +19,7 @@ def model_card(job: Job, probes: Sequence[Job]) -> str:
     config = job.config
     assert isinstance(config, PretrainConfig)
     metrics, dataset = read_result(job.target, job.kind), DATASETS[config.data.dataset]
+    seen = metrics.get("images")
     return (
         environment()
         .get_template("model_card.md.j2")
@@ -26,7 +27,7 @@ def model_card(job: Job, probes: Sequence[Job]) -> str:
             run=config.run,
             config=config,
             dataset=dataset,
-            images=f"{metrics['images']:,} images" if "images" in metrics else "no image",
+            images=f"trained on {seen:,} images" if seen else "no weight was trained",
             metrics=metrics,
             made=metrics["provenance"],
             probes=[read_result(probe.target, probe.kind) for probe in probes],

@@ -58,7 +58,7 @@ def test_a_card_says_what_an_encoder_is(crate: Path) -> None:
     assert metrics["config_digest"] in card
     assert metrics["files"][paths.ENCODER] in card
     assert f"| conv5 | {probe['top1']:.2f} | {probe['top5']:.2f} | 40 |" in card
-    assert "40 images" in card
+    assert "trained on 40 images" in card
     code = [block.split("```")[0] for block in card.split("```python\n")[1:]]
     with inside(crate):
         for block in code:

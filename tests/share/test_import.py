@@ -366,6 +366,14 @@ def test_a_crate_that_is_too_large_is_refused_unread(
     assert "allow that with --limit" in line
 
 
+def test_a_disk_with_too_little_room_is_said_before_anything_is_read(
+    fresh: Checkout, crate: Path, tmpfs: Callable[[str], Path],
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    paths.RESULTS.symlink_to(tmpfs("size=1m"))
+    assert "make room" in refused(crate, capsys, monkeypatch, 7)
+
+
 def test_other_results_are_replaced_only_when_asked(
     fresh: Checkout, crate: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
