@@ -19,7 +19,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11" >&2; exit 2; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[slurm,dev,docs]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[slurm,share,tensorboard,dev,docs]'
 	@touch $@
 
 venv: $(INSTALLED) ## set up .venv, nothing else

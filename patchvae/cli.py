@@ -15,6 +15,7 @@ from patchvae.figures import commands as figures
 from patchvae.report import commands as report
 from patchvae.report.terminal import commands as terminal
 from patchvae.runtime.launch import refuse_stray_ranks
+from patchvae.share import commands as share
 from patchvae.study import commands as study
 from patchvae.training import commands as training
 from patchvae.verify import commands as verify
@@ -33,7 +34,7 @@ def cli() -> None:
     refuse_stray_ranks()
 
 
-for room in (study, training, figures, report, terminal, verify):
+for room in (study, training, figures, report, terminal, share, verify):
     for command in room.COMMANDS:
         cli.add_command(command)
 

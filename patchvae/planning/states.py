@@ -40,9 +40,13 @@ class State:
 
 
 class States:
-    """The states of jobs; what is read serves the jobs after it, so each file is read once."""
+    """The states of jobs; what is read serves the jobs after it, so each file is read once.
 
-    def __init__(self) -> None:
+    Results are those below `root`; jobs run, and fail, in the current folder.
+    """
+
+    def __init__(self, root: Path = Path()) -> None:
+        self._root = root
         self._states: dict[Job, State] = {}
         self._results: dict[Job, dict[str, Any]] = {}
 
@@ -73,11 +77,12 @@ class States:
 
     def _found(self, job: Job) -> State | None:
         """Done or stale, by the result on disk; None when there is none."""
-        if not os.path.lexists(job.target):
+        path = self._root / job.target
+        if not os.path.lexists(path):
             return None
         kind = "dataset" if job.kind == PREPARE else job.kind
         try:
-            result = self._results[job] = read_result(job.target, kind)
+            result = self._results[job] = read_result(path, kind)
         except CheckpointError as error:
             return State(STALE, f"altered: {error}")
         seconds = result.get("wall_seconds")
@@ -104,7 +109,7 @@ class States:
     def _training_reasons(self, job: Job, config: Config, result: Mapping[str, Any]) -> list[str]:
         reasons = []
         if result["config_digest"] != config.digest:
-            reasons.append(f"configuration: {_changes(job.target.parent, config)}")
+            reasons.append(f"configuration: {_changes(self._root / job.target.parent, config)}")
         if result["source_digest"] != source_of(config):
             reasons.append("code")
         before = self._results.get(job.needs[0])
@@ -138,7 +143,7 @@ class States:
 
         It is done when it exists and all before it is done.
         """
-        if not os.path.lexists(job.target):
+        if not os.path.lexists(self._root / job.target):
             return State(PENDING)
         if any(self.of(before).word != DONE for before in job.needs):
             return State(STALE, f"its {job.needs[0].kind}s")

@@ -1,0 +1,1 @@
+"""Studies that leave this machine, and come to it: nothing in it computes a number."""
