@@ -3,7 +3,7 @@
 python scripts/check_demo.py [STUDY]    demo unless given; after `make demo`
 
 a. Reconstructions of every VAE explain at least half of the test images' variance.
-b. The best row of each probe of Table 1 is above chance beyond its interval.
+b. The best pretrained row of each probe of Table 1 is above chance beyond its interval.
 c. Every PatchVAE's parts find true parts better at the end than untrained.
 """
 
@@ -33,7 +33,8 @@ def reconstructions(folder: Path) -> Iterator[Check]:
 def probes(folder: Path) -> Iterator[Check]:
     columns: dict[str, list[Record]] = {}
     for record in read(folder / "table1.csv"):
-        columns.setdefault(f"{record['dataset']} {record['probe']}", []).append(record)
+        if record["row"] != "random":  # the floor learned nothing
+            columns.setdefault(f"{record['dataset']} {record['probe']}", []).append(record)
     for name, records in columns.items():
         best = max(records, key=lambda record: float(record["mean"]))
         low, chance = float(best["low"]), float(best["chance"])

@@ -23,6 +23,8 @@ PAGES = {
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
     "published/README.md": "published.md",
+    "config/README.md": "configuration.md",
+    "workflow/documentation.md": "workflow.md",
 }
 LINK = re.compile(r"\]\(([^)#:\s]+)((?:#[^)\s]*)?)\)")
 

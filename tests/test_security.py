@@ -177,10 +177,10 @@ def passes(pattern: object, character: str) -> bool:
 @pytest.mark.parametrize(
     ("target", "line"),
     [
-        ("tables/tiny/table1; touch pwned.tex", "MissingRuleException"),
-        ("tables/$(touch pwned)/table1.tex", "MissingRuleException"),
-        (f"{RUN.replace('plain', '..')}/pretrain/metrics.json", "MissingRuleException"),
-        ("results/tiny/cells/table5/beta_vis=0.6\n/parts32-conv5.json", "MissingRuleException"),
+        ("tables/tiny/table1; touch pwned.tex", "unknown table of study 'tiny'"),
+        ("tables/$(touch pwned)/table1.tex", "unknown study '$(touch pwned)'"),
+        (f"{RUN.replace('plain', '..')}/pretrain/metrics.json", "'..' is no variant"),
+        ("results/tiny/cells/table5/beta_vis=0.6\n/parts32-conv5.json", "unknown row"),
     ],
 )
 def test_snakemake_refuses_hostile_targets(target: str, line: str, fresh: Checkout) -> None:
@@ -220,8 +220,9 @@ def submit(folder: Path) -> tuple[str, bool]:
     checkout = Checkout(folder, folder / "data")
     commands, called = folder.parent / "commands", folder.parent / "called"
     commands.mkdir()
-    (commands / "sbatch").write_text(f"#!/bin/sh\ntouch {called}\nexit 1\n")
-    (commands / "sbatch").chmod(0o755)
+    for name, script in (("sbatch", f"touch {called}\nexit 1"), ("squeue", "exit 0")):
+        (commands / name).write_text(f"#!/bin/sh\n{script}\n")
+        (commands / name).chmod(0o755)
     checkout.env["PATH"] = f"{commands}:{checkout.env['PATH']}"
     done = checkout.run("snakemake", "--profile", "slurm", "results/datasets/parts32.json")
     assert done.returncode == 1

@@ -33,6 +33,7 @@ SHA256 = {
 }
 PREFIX = {"train": "train", "test": "t10k"}
 IMAGES, LABELS = 2051, 2049  # magic numbers of the idx format: uint8, 3 axes or 1
+LARGEST = 16 + 60_000 * 28 * 28  # bytes of the largest of the four, unpacked: no more is read
 CHUNK = 5_000
 
 
@@ -85,9 +86,12 @@ def _read(path: Path, magic: int, sha256: Mapping[str, str]) -> np.ndarray:
     """The uint8 array of a gzip'd idx file; the low byte of its magic number counts the axes."""
     mend = "delete it and fetch it again"
     try:
-        data = gzip.decompress(path.read_bytes())
+        with gzip.open(path) as file:
+            data = file.read(LARGEST + 1)
     except (EOFError, OSError, zlib.error) as error:
         raise DataError(f"{path} cannot be unpacked ({error}): {mend}") from None
+    if len(data) > LARGEST:
+        raise DataError(f"{path} is not the published file (unpacks to more than that): {mend}")
     if hashlib.sha256(data).hexdigest() != sha256[path.name]:
         raise DataError(f"{path} is not the published file (SHA-256 differs): {mend}")
     header = 4 * (1 + magic % 256)

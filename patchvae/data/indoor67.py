@@ -45,11 +45,17 @@ def prepare_into(
 
 def _index(archive: Path, writer: Writer) -> dict[str, Item]:
     """Every image by `class/file`; sets the writer's classes."""
-    found = {}
+    found: dict[str, tuple[int, int]] = {}
     for member in regular_files(archive):
         name = PurePosixPath(member.name)
         if name.suffix.lower() == ".jpg" and len(name.parts) == 3 and name.parts[0] == "Images":
-            found["/".join(name.parts[1:])] = (member.offset_data, member.size)
+            place = (member.offset_data, member.size)
+            first = found.setdefault("/".join(name.parts[1:]), place)
+            if first != place and not _same_bytes(archive, first, place):
+                raise DataError(
+                    f"{archive} holds '{member.name}' twice, with different content: this is not"
+                    " the original archive"
+                )
         else:
             writer.report(f"{archive} also holds {member.name}, which is no image of a class")
     writer.classes = sorted({name.split("/")[0] for name in found})
@@ -58,6 +64,16 @@ def _index(archive: Path, writer: Writer) -> dict[str, Item]:
         name: Item(name, label[name.split("/")[0]], str(archive), *place)
         for name, place in found.items()
     }
+
+
+def _same_bytes(archive: Path, *places: tuple[int, int]) -> bool:
+    """Whether members of an archive, by offset and size, have the same content."""
+    contents = set()
+    with archive.open("rb") as file:
+        for offset, size in places:
+            file.seek(offset)
+            contents.add(file.read(size))
+    return len(contents) == 1
 
 
 def _read_list(path: Path, items: dict[str, Item]) -> list[str]:

@@ -32,7 +32,7 @@ class RowFile:
     def append(self, block: Tensor) -> None:
         """Write (B, C, h, w) behind what is there; ResourceError on a full disk."""
         rows = block.permute(0, 2, 3, 1) if self.channels_last else block
-        with writing(f"{tempfile.gettempdir()} (or another folder, $TMPDIR) for features"):
+        with writing(f"{tempfile.gettempdir()} for features (set TMPDIR for another folder)"):
             self._file.write(rows.contiguous().cpu().numpy().data)
             self._file.flush()
         self.n += len(block)

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from patchvae.figures.catalogue import FORMATS, STYLE, Target
+from patchvae.report.picture import sealed
 from patchvae.runtime.results import write_bytes
 from patchvae.study.config import load_study
 from patchvae.study.registry import ARCHITECTURES, DATASETS, MODELS
@@ -92,5 +93,6 @@ def save(figure: Figure, target: Target, subject: str) -> list[Path]:
         metadata = METADATA[suffix] | {"Title": f"{target.figure.title}, study {study.name}"}
         figure.savefig(buffer, format=suffix, metadata=metadata)
         written.append(target.path(suffix))
-        write_bytes(written[-1], buffer.getvalue())
+        content = buffer.getvalue()
+        write_bytes(written[-1], sealed(content) if suffix == "png" else content)
     return written

@@ -8,7 +8,7 @@ from patchvae.study import paths
 from patchvae.study.config import load_study
 from patchvae.study.digests import file_digest
 from patchvae.study.sources import source_digest
-from patchvae.study.tables import ARCHITECTURE_TABLES, study_cells, table_names
+from patchvae.study.tables import study_cells, table_names
 
 
 def tables_of(study: str) -> list[str]:
@@ -34,9 +34,7 @@ def products_of(study: str) -> list[str]:
 
 def page_inputs(study: str) -> list[str]:
     """Every number and picture of a study."""
-    cells = [str(cell.path) for cell in study_cells(study)]
-    counts = [str(paths.table(study, name, "csv")) for name in ARCHITECTURE_TABLES]
-    return [*cells, *counts, *figures_of(study, "png")]
+    return [*(str(cell.path) for cell in study_cells(study)), *figures_of(study, "png")]
 
 
 def figure_inputs(study: str, names: Iterable[str]) -> list[str]:

@@ -6,8 +6,8 @@ from pathlib import Path
 from patchvae.figures.catalogue import Target
 from patchvae.planning.jobs import parse_training
 from patchvae.study import paths
-from patchvae.study.config import load_study
-from patchvae.study.registry import DATASETS, lookup
+from patchvae.study.config import find_dataset, load_study
+from patchvae.study.registry import lookup
 from patchvae.study.tables import RESERVED, parse_cell, table_names
 
 
@@ -56,7 +56,7 @@ def _check_table(words: Sequence[str]) -> None:
 def _check_result(words: Sequence[str]) -> None:
     """A prepared dataset, or a cell or a training of a study."""
     if words[1] == "datasets":
-        lookup("dataset", DATASETS, words[2].removesuffix(".json"))
+        find_dataset(words[2].removesuffix(".json"))
         return
     load_study(words[1])
     if words[2] == "cells":

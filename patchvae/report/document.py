@@ -1,5 +1,6 @@
 """One PDF of all tables of a study, so that every table is known to compile."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -24,6 +25,10 @@ PREAMBLE = r"""\documentclass{article}
 \begin{document}
 """
 
+PDFLATEX = ("pdflatex", "-no-shell-escape", "-interaction=nonstopmode", "-halt-on-error")
+# a table's .tex may have been edited: it reads and writes nothing outside the compiler's folder
+PARANOID = {"openin_any": "p", "openout_any": "p", "shell_escape": "f"}
+
 
 def write_document(study: str) -> Path:
     """`tables/[<study>/]tables.pdf` from the tables' .tex files, the same bytes for the same
@@ -36,8 +41,11 @@ def write_document(study: str) -> Path:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "tables.tex"
         source.write_text(PREAMBLE + "\n\\vspace{.5em}\n\n".join(texts) + "\\end{document}\n")
-        command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", source.name]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        command = [*PDFLATEX, source.name]
+        env = os.environ | PARANOID
+        done = subprocess.run(
+            command, cwd=folder, env=env, capture_output=True, text=True, check=False
+        )
         if done.returncode != 0:
             problem = [line for line in done.stdout.splitlines() if line.startswith(("!", "l."))]
             raise SuiteError(

@@ -10,6 +10,11 @@ if TYPE_CHECKING:
 
 SYMBOLS = {r"\beta": "β", r"\%": "%", r"\mathrm": "", r"\times": "×", r"\phi": "φ", r"\,": " "}
 DAGGER = r"$^\dagger$"
+SPECIAL = str.maketrans(
+    {character: f"\\{character}" for character in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    | {"\n": " "}
+)
 
 
 def html(text: str) -> "Markup":
@@ -36,7 +41,5 @@ def _math(formula: str) -> str:
 
 
 def latex(text: str) -> str:
-    """Text with LaTeX's special characters escaped."""
-    for character in "&%$#_{}":
-        text = text.replace(character, f"\\{character}")
-    return text.replace("±", r"$\pm$").replace(BEYOND, DAGGER)
+    """Text with LaTeX's special characters escaped, so that none of it is a command."""
+    return text.translate(SPECIAL).replace("±", r"$\pm$").replace(BEYOND, DAGGER)

@@ -16,6 +16,7 @@ from patchvae.analysis.compare import Comparison, Row, compare_study
 from patchvae.paper.readings import readings
 from patchvae.report.compare_views import CLAIM_TEXTS
 from patchvae.report.markup import html
+from patchvae.report.picture import read_picture
 from patchvae.report.provenance import provenance
 from patchvae.report.tables import CHANCE, chance, half_width
 from patchvae.report.templating import environment
@@ -24,7 +25,7 @@ from patchvae.study import paths
 from patchvae.study.address import CellKey
 from patchvae.study.config import Study, show
 from patchvae.study.registry import DATASETS
-from patchvae.study.tables import ARCHITECTURE_TABLES, Cell, Table, load_table, study_cells
+from patchvae.study.tables import Cell, Table, load_table, study_cells
 
 CAPTIONS = paths.shipped("workflow/report")
 # verdict -> a mark, so that colour is never needed alone
@@ -62,7 +63,7 @@ class Illustration:
         """The PNG as a data URI, empty when it is not drawn."""
         if not os.path.lexists(self.png):
             return ""
-        return f"data:image/png;base64,{base64.b64encode(self.png.read_bytes()).decode()}"
+        return f"data:image/png;base64,{base64.b64encode(read_picture(self.png)).decode()}"
 
 
 def texts() -> list[Path]:
@@ -98,7 +99,7 @@ def context(study_name: str, illustrations: Sequence[Illustration]) -> dict[str,
         "headline": headline(comparison),
         "half_width": half_width(study),
         "tables": [table_view(load_table(study_name, name), rows) for name in study.tables],
-        "counts": list(parameter_counts(study_name)),
+        "counts": list(parameter_counts()),
         "details": json.dumps(details, ensure_ascii=False).replace("<", "\\u003c"),
         "illustrations": illustrations,
         "protocol": list(protocol_rows(study)),
@@ -196,15 +197,12 @@ def commands(cell: Cell) -> dict[str, str]:
     }
 
 
-def parameter_counts(study: str) -> Iterator[dict[str, Any]]:
-    """The rows of Tables 6-10's csv files that exist."""
-    import csv
+def parameter_counts() -> Iterator[dict[str, Any]]:
+    """The paper's parameter counts beside those of our modules, which are counted now."""
+    from patchvae.analysis.parameters import compare_counts
 
-    for name in ARCHITECTURE_TABLES:
-        path = paths.table(study, name, "csv")
-        if os.path.lexists(path):
-            with path.open(encoding="utf-8", newline="") as file:
-                yield from csv.DictReader(file)
+    for key, paper, ours in compare_counts():
+        yield {"key": str(key), "paper": paper, "ours": ours, "equal": ours == paper}
 
 
 def protocol_rows(study: Study) -> Iterator[dict[str, Any]]:

@@ -12,6 +12,7 @@ whose content is made from published/ alone, so that a test can hold it equal. `
 makes it.
 """
 
+import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,8 +23,9 @@ from patchvae.analysis.cells import read_cell
 from patchvae.analysis.history import read_history
 from patchvae.errors import ConfigError
 from patchvae.report.grid import csv_text
+from patchvae.report.picture import read_picture
 from patchvae.report.published import BLOCK, JOBS, PUBLISHED, TERMS, blocks, page_path, skeleton
-from patchvae.runtime.results import read_result, write_text
+from patchvae.runtime.results import read_result, write_bytes, write_text
 from patchvae.study import paths
 from patchvae.study.registry import ARCHITECTURES, MODELS
 from patchvae.study.runs import ProbeConfig, Run
@@ -133,8 +135,7 @@ def _pictures(study: str, page: Path) -> Iterator[Path]:
     """Each `images/<study>/<figure>.png` that the page shows, from the study's figures."""
     for name in re.findall(rf"\]\(images/{study}/([^)]+)\)", page.read_text(encoding="utf-8")):
         figure, shown = paths.output("figures", study, name), page.parent / "images" / study / name
-        if not figure.exists():
+        if not os.path.lexists(figure):
             raise ConfigError(f"{page} shows {name}, but {figure} is not drawn: snakemake {figure}")
-        shown.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(figure, shown)
+        write_bytes(shown, read_picture(figure))
         yield shown

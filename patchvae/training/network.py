@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-import yaml
 from torch import Tensor
 
 from patchvae.data.tensors import Inputs
@@ -23,6 +22,7 @@ from patchvae.runtime.checkpoint import load_weights
 from patchvae.runtime.machine import pick_device
 from patchvae.runtime.results import read_current, read_result
 from patchvae.study import paths
+from patchvae.study.config import read_yaml
 from patchvae.study.runs import PretrainConfig, Run, resolve_run
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def _written(folder: Path) -> tuple[PretrainConfig, dict[str, Any]]:
     metrics = read_result(folder / paths.METRICS, "pretrain")
     path = folder / paths.RESOLVED
     try:
-        config = PretrainConfig.from_dict(yaml.safe_load(path.read_text(encoding="utf-8")))
+        config = PretrainConfig.from_dict(read_yaml(path))
         current = config.digest == metrics["config_digest"]
     except (KeyError, TypeError):
         current = False

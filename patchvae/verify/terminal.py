@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from patchvae.analysis.printed import points
+from patchvae.analysis.stats import DIFFERS
+from patchvae.analysis.verification import IDENTICAL
 from patchvae.report.terminal.style import Grid, say, style_of
 from patchvae.verify.retrain import Again
 
@@ -32,14 +34,19 @@ def lines(again: Again) -> list[str]:
     found, said = again.found, []
     if found.images is not None:
         said.append(f"{again.cell.name}: another answer for {found.images} of its test images.")
-    elif found.word == "identical":
+    elif found.word == IDENTICAL:
         said.append(f"{again.cell.name}: published without predictions; accuracies are equal.")
+    if found.word == DIFFERS and abs(found.means[1] - found.means[0]) <= found.within:
+        said.append(
+            f"{again.cell.name}: the published accuracies of these seeds are not what the other"
+            " published ones and the new ones predict."
+        )
     if again.differences:
         changes = (f"{name} {old} -> {new}" for name, (old, new) in again.differences.items())
         said.append(f"Then and now: {', '.join(changes)}.")
     if not again.same_code:
         said.append("The code behind the probes is another than the published one's.")
-    if again.alike and found.word != "identical":
+    if again.alike and found.word != IDENTICAL:
         said.append(
             f"{again.cell.name}: nothing that is known to decide digits differs between the two"
             " machines, so the same bytes were to be expected."

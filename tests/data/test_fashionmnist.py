@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import resource
 import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -78,6 +79,19 @@ def test_damaged_files_are_named(writer_for: Make, tmp_path: Path) -> None:
     (folder / name).unlink()
     with pytest.raises(DataError, match=f"lacks {name}: get them from https"):
         fashionmnist.prepare_into(SMALL, folder, writer_for(SMALL), sha256)
+
+
+def test_a_gzip_bomb_is_refused_before_it_is_unpacked(writer_for: Make, tmp_path: Path) -> None:
+    """1 GB of zeros in 5 MB: what a process takes at its peak grows by far less."""
+    name, folder = "train-images-idx3-ubyte.gz", tmp_path / "given"
+    sha256 = save(folder, originals())
+    with gzip.open(folder / name, "wb", compresslevel=1) as file:
+        for _ in range(1024):
+            file.write(bytes(1 << 20))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(DataError, match=rf"{name} is not the published file \(unpacks to more"):
+        fashionmnist.prepare_into(SMALL, folder, writer_for(SMALL), sha256)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300 << 10  # KiB
 
 
 def test_other_content_than_the_published_is_refused(writer_for: Make, tmp_path: Path) -> None:

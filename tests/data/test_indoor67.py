@@ -1,5 +1,7 @@
 """Indoor67 from a small tar and lists in the original form."""
 
+import io
+import tarfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -118,3 +120,20 @@ def test_a_class_without_training_images(tmp_path: Path) -> None:
     facts = replace(SMALL, train=3, unlabelled=6)
     with pytest.raises(DataError, match=r"train labels do not cover 0\.\.1"):
         store.prepare(facts, tmp_path, tmp_path / "root", workers=1)
+
+
+def test_a_picture_that_stands_twice(tmp_path: Path) -> None:
+    """The same twice is one picture; two under one name are no original archive."""
+
+    def archive(again: bytes) -> None:
+        save(tmp_path, pictures())
+        with tarfile.open(tmp_path / "indoorCVPR_09.tar", "a") as file:
+            info = tarfile.TarInfo(f"Images/{TRAIN[0]}")
+            info.size = len(again)
+            file.addfile(info, io.BytesIO(again))
+
+    archive(pictures()[TRAIN[0]])
+    store.prepare(SMALL, tmp_path, tmp_path / "root", workers=1)
+    archive(noise(77))
+    with pytest.raises(DataError, match=rf"holds 'Images/{TRAIN[0]}' twice, with different"):
+        store.prepare(SMALL, tmp_path, tmp_path / "other", workers=1)

@@ -170,7 +170,7 @@ def test_the_second_preparation_waits_for_the_first_and_takes_over_when_it_is_ki
     if killed:
         first.kill()
         first.wait()
-        said(second, f"took over the lock of {socket.gethostname()} process {first.pid}: process")
+        said(second, f"took over the lock of {socket.gethostname()} process {first.pid} since ")
         said(second, "200 train images drawn")
     (tmp_path / "go").touch()
     output, _ = second.communicate(timeout=60)
@@ -180,7 +180,7 @@ def test_the_second_preparation_waits_for_the_first_and_takes_over_when_it_is_ki
     assert ("mini: already prepared" in output) is not killed
     assert store.open_dataset(MINI, tmp_path).digest == store.open_dataset(MINI, mini_once).digest
     left = {path.name for path in tmp_path.iterdir()}
-    assert left == {"mini", "go", ".mini.guard"}
+    assert left == {"mini", "go"}
 
 
 def test_what_is_prepared_is_found_in_a_folder_that_cannot_be_written_to(mini_once: Path) -> None:

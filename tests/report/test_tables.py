@@ -6,6 +6,7 @@ After a wanted change: `UPDATE_GOLDEN=1 pytest tests/report/test_tables.py`; rea
 import os
 import re
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -198,6 +199,46 @@ def test_a_table_that_does_not_compile_is_reported(paper, monkeypatch):
             document.write_document("paper")
     finally:
         path.write_text(good)
+
+
+HOSTILE = r"\input{/etc/passwd} \immediate\write18{touch pwned} ~^ {} $x_1$ 5 % & #"
+
+
+@needs_latex
+def test_a_title_is_text_and_no_latex(project, monkeypatch):
+    edit_study("title: a test", f"title: '{HOSTILE}'")
+    write_table("tiny", "table1", partial=True)
+    monkeypatch.setattr(document, "table_names", lambda study: ["table1"])
+    pdf = document.write_document("tiny")
+    text = subprocess.run(["pdftotext", "-raw", pdf, "-"], capture_output=True, text=True).stdout
+    flat = "".join(text.split())
+    assert r"\input{/etc/passwd}\immediate\write18{touchpwned}" in flat
+    for shown in ("{}", "$x", "1$", "5%&#"):  # `_` is a rule, which has no text
+        assert shown in flat
+    assert not list(project.rglob("pwned"))
+
+
+@needs_latex
+@pytest.mark.parametrize(
+    "command",
+    [
+        r"\immediate\write18{touch PWNED}",
+        r"\input{/etc/passwd}",
+        r"\input{../../etc/passwd}",
+        r"\newwrite\w\immediate\openout\w=PWNED \immediate\write\w{x}\immediate\closeout\w",
+    ],
+)
+def test_an_edited_table_neither_runs_nor_reads_nor_writes_elsewhere(
+    command, project, tmp_path, monkeypatch
+):
+    path, *_ = write_table("tiny", "table1", partial=True)
+    path.write_text(f"{command.replace('PWNED', f'{tmp_path}/pwned')}\n{path.read_text()}")
+    monkeypatch.setattr(document, "table_names", lambda study: ["table1"])
+    with suppress(SuiteError):
+        pdf = document.write_document("tiny")
+        text = subprocess.run(["pdftotext", pdf, "-"], capture_output=True, text=True).stdout
+        assert "root:" not in text
+    assert not list(tmp_path.rglob("pwned*"))
 
 
 @pytest.fixture

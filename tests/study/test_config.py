@@ -74,7 +74,7 @@ def test_a_table_must_not_use_a_data_set_that_the_study_does_not_list(project: P
 
 @pytest.mark.parametrize("name", ["papers", "protocol", "..", "../config/tiny", "tiny;ls", ""])
 def test_an_unknown_study_is_refused_with_what_there_is(project: Path, name: str) -> None:
-    with pytest.raises(ConfigError, match=r"choose one of demo, .*tiny"):
+    with pytest.raises(ConfigError, match=r"choose one of ci, .*tiny"):
         load_study(name)
 
 
@@ -320,8 +320,8 @@ def test_a_protocol_by_name_takes_what_the_release_does(project: Path, line: str
             assert (value.value, value.source) == (9, "study tiny")
         else:
             assert (value.value, value.source) == (entry.value, entry.source)
-        if not printed.value(key, "parts64").source.startswith("study"):
-            assert printed.value(key, "parts64").value == entry.value
+        if not printed.value(key, "partsnet").source.startswith("study"):
+            assert printed.value(key, "partsnet").value == entry.value
     config = resolve_run(Run("tiny", "parts32", "bigan", "z96", 0))
     assert (config.data.inputs, config.model["discriminator"]) == ("imagenet", "release")
 

@@ -52,12 +52,10 @@ def test_the_products_of_a_study_by_hand(in_repo):
         document_of("papre")
 
 
-def test_a_page_needs_every_cell_count_and_picture(in_repo):
+def test_a_page_needs_every_cell_and_picture(in_repo):
     found = page_inputs("paper")
     assert sum(path.startswith("results/paper/cells/") for path in found) == 128
-    assert [path for path in found if path.startswith("tables/")] == [
-        f"tables/table{n}.csv" for n in range(6, 11)
-    ]
+    assert not [path for path in found if path.startswith("tables/")]  # counted, not read
     assert "figures/heatmap.png" in found
     assert "figures/discovery.png" not in found  # no dataset of the paper has known parts
 

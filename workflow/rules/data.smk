@@ -6,7 +6,7 @@ rule prepare:
     benchmark:
         "logs/prepare/{dataset}.tsv"
     conda:
-        "../../environment.yml"
+        "../envs/patchvae.yml"
     threads: clear(lambda w: 16 if find_dataset(w.dataset).decoded else 1)
     resources:
         mem_mb=4000,

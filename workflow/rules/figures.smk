@@ -12,7 +12,7 @@ for names in FIGURE_GROUPS:
         log:
             f"logs{{below}}/figures/{names[0]}.log",
         conda:
-            "../../environment.yml"
+            "../envs/patchvae.yml"
         resources:
             mem_mb=8000,
             runtime=60,
@@ -37,7 +37,7 @@ rule run_figure:
     wildcard_constraints:
         figure="|".join(name for name in FIGURES if FIGURES[name].of_run),
     conda:
-        "../../environment.yml"
+        "../envs/patchvae.yml"
     resources:
         mem_mb=8000,
         runtime=60,
@@ -56,7 +56,7 @@ rule dataset_figure:
     log:
         "logs{below}/figures/datasets/{dataset}/figure3.log",
     conda:
-        "../../environment.yml"
+        "../envs/patchvae.yml"
     params:
         source=figure_sources(["figure3"]),
         target=subpath(output[0], strip_suffix=".pdf"),

@@ -8,7 +8,7 @@ rule pretrain:
     benchmark:
         "logs/{study}/{dataset}/{model}/{variant}/seed{seed}/pretrain.tsv"
     conda:
-        "../../environment.yml"
+        "../envs/patchvae.yml"
     threads: gpus_of
     resources:
         gpu=gpus_of,

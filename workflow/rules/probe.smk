@@ -10,7 +10,7 @@ rule probe:
     wildcard_constraints:
         probe=rf"({'|'.join(PROBES)})(\+[A-Za-z0-9_.=+-]+)?",
     conda:
-        "../../environment.yml"
+        "../envs/patchvae.yml"
     threads: gpus_of
     resources:
         gpu=gpus_of,

@@ -23,7 +23,7 @@ rule report_page:
         "logs/{study}/report.log",
     localrule: True
     conda:
-        "../../environment.yml"
+        "../envs/patchvae.yml"
     params:
         source=sources.report_source("page"),
         texts=[file_digest(path) for path in page.texts()],

@@ -11,7 +11,7 @@ rule cell:
         "logs/{study}/cells/{table}/{row}/{column}.log",
     localrule: True
     conda:
-        "../../environment.yml"
+        "../envs/patchvae.yml"
     params:
         config=clear(lambda w: [probe.digest for probe in find_cell(**w).probes()]),
         source=sources.source_digest("patchvae.analysis.cells"),
@@ -29,7 +29,7 @@ rule table:
         "logs{below}/{table}.log",
     localrule: True
     conda:
-        "../../environment.yml"
+        "../envs/patchvae.yml"
     params:
         source=sources.report_source("tables"),
         target=lambda w: f"{study_of(w)}/{w.table}",
@@ -55,7 +55,7 @@ rule document:
         "logs{below}/document.log",
     localrule: True
     conda:
-        "../../environment.yml"
+        "../envs/patchvae.yml"
     params:
         source=sources.report_source("document"),
         study=study_of,
@@ -80,7 +80,7 @@ rule comparison:
         "logs/{study}/comparison.log",
     localrule: True
     conda:
-        "../../environment.yml"
+        "../envs/patchvae.yml"
     params:
         source=sources.report_source("compare_views"),
         paper=sources.paper_source(),
