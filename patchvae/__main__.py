@@ -8,7 +8,7 @@ import gc
 import os
 import sys
 
-gc.set_threshold(50_000)
+gc.set_threshold(200_000)
 
 from patchvae.cli import main  # noqa: E402
 from patchvae.runtime.stop import ignore_stops  # noqa: E402

@@ -18,6 +18,7 @@ from patchvae.report.publish import job_record
 from patchvae.report.published import JOBS
 from patchvae.report.tables import table_texts
 from patchvae.runtime.results import write_text
+from patchvae.share.archive import files_below
 from patchvae.share.cards import CARD, model_card
 from patchvae.study import paths
 from patchvae.study.config import load_study
@@ -94,10 +95,8 @@ def _configuration(folder: Path, study: str) -> None:
     for path in (found.file, paths.config("protocol.yaml"), *map(spec_file, found.tables)):
         below = "tables" if path.parent.name == "tables" else "."
         _copy(path, folder / paths.CONFIG / below / path.name)
-    for name in ("workflow/Snakefile", "workflow/rules", "workflow/schemas", "environment.yml"):
-        top = paths.shipped(name)
-        for path in [top] if top.is_file() else sorted(top.iterdir()):
-            _copy(path, folder / path.relative_to(paths.SHIPPED))
+    for path in files_below(paths.shipped("workflow")):
+        _copy(path, folder / path.relative_to(paths.SHIPPED))
 
 
 def _numbers(folder: Path, found: Finished) -> None:

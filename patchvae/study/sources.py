@@ -7,6 +7,7 @@ without comments, docstrings and layout. What only names, checks and carries (th
 
 import ast
 import hashlib
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from patchvae.study.config import find_dataset
 from patchvae.study.paths import PACKAGE
 from patchvae.study.registry import ADVERSARIAL, ARCHITECTURES, MODELS, PROBES, lookup
 
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)  # what has a docstring
 PLUMBING = ("study", "runtime")  # folders; the modules beside the folders are left out too
 
 
@@ -25,13 +27,15 @@ def _path(module: str) -> Path | None:
     return None
 
 
-def _strip_docstrings(tree: ast.Module) -> ast.Module:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
-            node
-        ):
-            node.body = node.body[1:] or [ast.Pass()]
-    return tree
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """A module and the statements in it, however deep: what may import or begin with a docstring.
+
+    Expressions, most of a tree, are left aside.
+    """
+    yield node
+    for name in ("body", "orelse", "handlers", "finalbody", "cases"):
+        for inner in getattr(node, name, ()):
+            yield from _statements(inner)
 
 
 @cache
@@ -41,13 +45,15 @@ def _parse(module: str) -> tuple[str, frozenset[str]]:
     assert path is not None, module
     tree = ast.parse(path.read_text(encoding="utf-8"))
     imported: set[str] = set()
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             imported |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             imported |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, DOCUMENTED) and ast.get_docstring(node):
+            node.body = node.body[1:] or [ast.Pass()]
     inside = frozenset(m for m in imported if m.startswith("patchvae.") and _path(m))
-    return ast.unparse(_strip_docstrings(tree)), inside
+    return ast.unparse(tree), inside
 
 
 def _carries(module: str) -> bool:

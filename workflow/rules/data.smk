@@ -3,8 +3,6 @@ rule prepare:
         str(paths.prepared("{dataset}")),
     log:
         "logs/prepare/{dataset}.log",
-    benchmark:
-        "logs/prepare/{dataset}.tsv"
     conda:
         "../envs/patchvae.yml"
     threads: clear(lambda w: 16 if find_dataset(w.dataset).decoded else 1)

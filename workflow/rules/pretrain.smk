@@ -5,8 +5,6 @@ rule pretrain:
         [f"{paths.RUN}/pretrain/{name}" for name in paths.PRETRAIN_FILES],
     log:
         "logs/{study}/{dataset}/{model}/{variant}/seed{seed}/pretrain.log",
-    benchmark:
-        "logs/{study}/{dataset}/{model}/{variant}/seed{seed}/pretrain.tsv"
     conda:
         "../envs/patchvae.yml"
     threads: gpus_of

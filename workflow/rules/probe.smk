@@ -5,8 +5,6 @@ rule probe:
         [f"{paths.RUN}/{{probe}}/{name}" for name in paths.PROBE_FILES],
     log:
         "logs/{study}/{dataset}/{model}/{variant}/seed{seed}/{probe}.log",
-    benchmark:
-        "logs/{study}/{dataset}/{model}/{variant}/seed{seed}/{probe}.tsv"
     wildcard_constraints:
         probe=rf"({'|'.join(PROBES)})(\+[A-Za-z0-9_.=+-]+)?",
     conda:
