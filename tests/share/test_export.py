@@ -158,6 +158,18 @@ def test_figures_that_show_something_older_stay_away(
     assert shown == ["figure1.pdf", "figure1.png"]
 
 
+def test_cells_of_a_crate_can_be_trained_again(
+    finished: Path, crate: Path, parts_root: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(finished / "config", tmp_path / "config")
+    options = ["--root", str(crate), "--data", str(parts_root), "--device", "cpu"]
+    cell = ["--cell", "table1/beta-vae/parts32-conv3"]
+    with inside(tmp_path):
+        said = CliRunner().invoke(cli, ["verify", "tiny", *options, *cell])
+    assert said.exit_code == 0, said.output
+    assert "identical" in said.output
+
+
 def test_nothing_is_overwritten(finished: Path, crate: Path, tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     with inside(finished):
