@@ -9,7 +9,7 @@ from pathlib import Path
 
 from small_study import REPO
 
-PARTS = ("Snakefile", "workflow", "config", "profiles", "patchvae", "environment.yml")
+PARTS = ("Snakefile", "workflow", "config", "profiles", "patchvae")
 TINY = """
 study: tiny
 title: a test

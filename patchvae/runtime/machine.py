@@ -150,15 +150,21 @@ def provenance(started: str, options: Options | None = None) -> dict[str, Any]:
         record["graphs"] = options.captures(device)
         record["device"] = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
         record["peak_memory_mib"] = peak_memory_mib(device)
+        record["resident_memory_mib"] = peak_resident_mib()
     return record
 
 
 def peak_memory_mib(device: Any) -> int:
     """Peak device memory on a GPU, peak resident memory of the process elsewhere."""
-    import resource
-
     import torch
 
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated() >> 20
+    return peak_resident_mib()
+
+
+def peak_resident_mib() -> int:
+    """Peak resident memory of this process: what a scheduler counts."""
+    import resource
+
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10

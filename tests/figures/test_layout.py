@@ -76,7 +76,7 @@ def collapsed_codes() -> Figure:
         histogram, visible = np.zeros(BINS), np.zeros(N + 1)
         histogram[[0, -1]] = visible[[0, -1]] = 1 - share, share
         return Usage(
-            name, 0, 1.0, 1, 96, Visibility(1, share, histogram, visible, np.full(N, share))
+            name, 0, 0.5, 1.0, 1, 96, Visibility(1, share, histogram, visible, np.full(N, share))
         )
 
     shares = (0.0, 0.25, 0.0, 1.0)

@@ -106,6 +106,7 @@ def test_provenance_names_the_machine_and_the_code() -> None:
     assert record["threads"] == torch.get_num_threads()
     assert record["device"] == "cpu"
     assert record["peak_memory_mib"] > 10
+    assert record["resident_memory_mib"] >= record["peak_memory_mib"]  # on a CPU the same
     assert record["host"]["cores"] == os.cpu_count()
     head = subprocess.run(
         ["git", "-C", str(REPO), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
