@@ -56,7 +56,7 @@ class Recorded:
 
     def __init__(self, states: States, jobs: Iterable[Job], chosen: Device) -> None:
         self.seconds: dict[Job, float] = {}
-        self._groups: dict[Group, list[Job]] = {}
+        self._groups: dict[Group, list[float]] = {}
         for job in jobs:
             result = states.result(job) if job.config is not None else None
             if job.config is None or result is None:
@@ -68,7 +68,9 @@ class Recorded:
             if made_here and gain and result["config_digest"] == job.config.digest:
                 self.seconds[job] = result["wall_seconds"] * gain / shared
                 for group in set(groups_of(job)):
-                    self._groups.setdefault(group, []).append(job)
+                    self._groups.setdefault(group, []).append(self.seconds[job])
+        for seconds in self._groups.values():
+            seconds.sort()  # once, not for the median of each job's others
 
     def like(self, job: Job) -> list[float]:
         """The seconds of the job itself when it is to run again, and of other jobs like it."""
@@ -78,7 +80,10 @@ class Recorded:
     def others(self, job: Job) -> list[float]:
         """The seconds of other jobs of the same model, or else of its family."""
         for group in groups_of(job):
-            if found := [self.seconds[j] for j in self._groups.get(group, ()) if j != job]:
+            found = self._groups.get(group, [])[:]
+            if job in self.seconds:
+                found.remove(self.seconds[job])
+            if found:
                 return found
         return []
 

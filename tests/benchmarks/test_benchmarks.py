@@ -17,6 +17,10 @@ SCRIPTS = {
     "inference.py": (("--studies", "20"), r"all alike +5 +\d+\.\d % "),
     "false_claims.py": (("--studies", "3"), r"seeds +5 +seeds and images +\d+\.\d\d % "),
     "startup.py": (("--rounds", "1"), r"snakemake, a job more +-?0\.\d"),
+    "planning.py": (
+        ("--rounds", "1", "--seeds", "1", "--cells", "4"),
+        r"plan, 1 seeds +\d+\.\d[^$]+forecast, 4 cells +\d+\.\d",
+    ),
 }
 
 
