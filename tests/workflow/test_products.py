@@ -29,8 +29,8 @@ RUN = "runs/{}/patchvae/N16-d6-prior0.0625-bvis0.6-bapp1/seed0/figure2"
         ("architecture_tables", "tables{}/table7.html", ""),
         ("document", "tables{}/tables.pdf", ""),
         ("figures_figure1", "figures{}/figure3.pdf", ""),
-        ("run_figure", f"figures{{}}/{RUN}.png", "indoor67 parts64"),
-        ("dataset_figure", "figures{}/datasets/{}/figure3.pdf", "indoor67 parts64"),
+        ("run_figure", f"figures{{}}/{RUN}.png", "indoor67 parts32"),
+        ("dataset_figure", "figures{}/datasets/{}/figure3.pdf", "indoor67 parts32"),
     ],
 )
 def test_one_rule_makes_the_papers_form_and_a_studys(fresh, rule, target, dataset):
