@@ -142,7 +142,7 @@ def test_a_training_that_stands_still_is_told_and_not_stopped(
     assert (config.run.pretrain / paths.METRICS).exists()
     (kept, *_) = warnings_of(config)
     assert line.endswith(kept)
-    assert f"Warning: {config.run.name}: {kept}" in said("status", "--study", "tiny")
+    assert f"Warning: {config.run.name}: {kept}" in said("status", "tiny")
     assert f"{kept}." in said("watch", config.run.name)
 
 
