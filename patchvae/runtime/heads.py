@@ -28,7 +28,7 @@ def enter() -> None:
     cannot be known they stay, and a line says what to do.
     """
     left = sorted(LOCKS.glob("*.lock"))  # before the heads: one that comes now keeps its own
-    _held.enter_context(locked(MINE))
+    _held.enter_context(locked(MINE, guards=False))
     atexit.register(_held.close)
     records = _others()  # once: one that comes now lives
     if any(map(live_holder, records)):

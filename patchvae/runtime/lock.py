@@ -246,10 +246,11 @@ def _clear_dead(path: Path) -> str:
 
 
 @contextmanager
-def locked(path: Path, wait: bool = False) -> Iterator[None]:
+def locked(path: Path, wait: bool = False, guards: bool = True) -> Iterator[None]:
     """Hold the lock at `path` within the block.
 
-    When another live job does, LockedError (exit 5), or `wait` until it has ended.
+    When another live job does, LockedError (exit 5), or `wait` until it has ended. One that
+    `guards` nothing that this process writes is not asked for by `confirm_locks`.
     """
     if rank() > 0:  # the first of several processes holds it for all
         yield
@@ -268,11 +269,12 @@ def locked(path: Path, wait: bool = False) -> Iterator[None]:
             before = who
         time.sleep(PATIENCE)
     with _renewed(handle):
-        _held[path] = content
+        if guards:
+            _held[path] = content
         try:
             yield
         finally:
-            del _held[path]
+            _held.pop(path, None)
             with suppress(OSError):  # must not hide what ended the block
                 if _content(path) == content:
                     path.unlink()

@@ -15,7 +15,7 @@ LONG = "pretrain: {epochs: 20, batch_size: 8}"
 TARGET = "tables/tiny/table6.tex"
 COMMAND = [sys.executable, "-m", "snakemake", "--cores", "1", TARGET]
 SLOW = """    shell:
-        "python -m patchvae table """  # the rule that makes TARGET
+        "python -m patchvae table {params.targets"""  # the rule that makes TARGET
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ rule architecture_tables:
         "logs{below}/architectures.log",
     localrule: True
     conda:
-        "../../environment.yml"
+        "../envs/patchvae.yml"
     params:
         source=sources.report_source("tables"),
         targets=lambda w: [f"{study_of(w)}/{name}" for name in ARCHITECTURE_TABLES],
