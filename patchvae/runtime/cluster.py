@@ -7,7 +7,7 @@ import threading
 import time
 from contextlib import suppress
 
-from patchvae.errors import LockedError, ResourceError
+from patchvae.errors import ConfigError, LockedError, ResourceError
 from patchvae.runtime.heads import others_live
 from patchvae.runtime.progress import log
 
@@ -16,12 +16,19 @@ PREFIX = "patchvae_"  # of the names of our jobs: `slurm-jobname-prefix` in slur
 LOOK = 30.0  # seconds between two looks for preempted jobs
 
 
-def check_slurm() -> None:
+def check_slurm(arrays: str | None) -> None:
     """ResourceError in one line where Slurm is not installed or its controller does not answer.
 
     Otherwise each job would fail by itself, and be tried again. LockedError where jobs of a head
-    that was killed are still there: they would meet ours at the locks of the runs.
+    that was killed are still there: they would meet ours at the locks of the runs. ConfigError
+    where rules are named whose jobs shall be `arrays`, which lose results.
     """
+    if arrays:
+        raise ConfigError(
+            "--slurm-array-jobs loses results: Slurm's plugin for Snakemake lets a task that fails"
+            " delete what the first of its array has made: start without it; where the cluster"
+            " wants few jobs, scripts/slurm-packed.sh has many trainings in one"
+        )
     if missing := [name for name in ("sbatch", "squeue") if shutil.which(name) is None]:
         raise ResourceError(
             f"Slurm's {' and '.join(missing)} not found on this machine: start on a login node of"

@@ -1,4 +1,4 @@
-"""`--profile slurm` where Slurm is missing, or its controller does not answer: one line at once."""
+"""`--profile slurm` that cannot work, without Slurm, its controller, or as arrays: one line."""
 
 import shutil
 import sys
@@ -10,11 +10,12 @@ from small_study import REPO
 TARGET = "tables/tiny/table6.tex"
 
 
-def start(fresh, bin_folder):
+def start(fresh, bin_folder, *options):
     """A head process whose PATH has a Python, a shell, and what is in a folder."""
     shutil.copytree(REPO / "slurm", fresh.folder / "slurm")
     fresh.env["PATH"] = str(bin_folder)
-    return fresh.run("snakemake", "--profile", "slurm", "--workflow-profile", "none", TARGET)
+    command = ("snakemake", "--profile", "slurm", "--workflow-profile", "none")
+    return fresh.run(*command, TARGET, *options)
 
 
 def folder_with(tmp_path, *commands):
@@ -40,6 +41,12 @@ def test_without_slurm_it_says_so(fresh, tmp_path):
     done = start(fresh, folder_with(tmp_path))
     assert_one_line(done, "Slurm's sbatch and squeue not found on this machine")
     assert not list(Path(fresh.folder, ".snakemake", "locks").glob("*"))
+
+
+def test_job_arrays_are_refused(fresh, tmp_path):
+    """What they would lose: tests/cluster/test_profile.py."""
+    done = start(fresh, folder_with(tmp_path), "--slurm-array-jobs", "probe")
+    assert_one_line(done, "--slurm-array-jobs loses results")
 
 
 @pytest.mark.skipif(shutil.which("squeue") is None, reason="Slurm is not installed")

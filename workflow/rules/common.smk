@@ -101,7 +101,9 @@ def check_folders():
 onstart:
     if workflow.executor_plugin.name == "slurm":
         check_folders()
-        in_one_line(check_slurm)()
+        # an option of newer plugins only
+        arrays = getattr(workflow.executor_settings, "array_jobs", None)
+        in_one_line(check_slurm)(arrays)
         requeue_preempted()
 
 
