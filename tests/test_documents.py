@@ -12,6 +12,7 @@ from patchvae.cli import cli
 from patchvae.errors import SuiteError
 from patchvae.report.protocol import render_markdown
 from patchvae.study.sources import PACKAGE
+from patchvae.study.tables import parse_cell
 
 REPO = PACKAGE.parent
 PAGES = [p for folder in (".", "docs", "config", "workflow") for p in (REPO / folder).glob("*.md")]
@@ -117,3 +118,14 @@ def test_exit_codes_are_documented():
     page = (REPO / "docs" / "results.md").read_text()
     documented = {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)}
     assert documented == {0, *(kind.exit_code for kind in SuiteError.__subclasses__()), 1}
+
+
+CELL = r"\b(?:demo|paper|fashion|ci)/(?:cells/)?(table\d+/[\w.=,+-]+/[a-z0-9]+-[a-z0-9-]+)"
+
+
+def test_every_cell_that_a_page_names_exists(in_repo):
+    named = {found[0] for page in PAGES for found in re.finditer(CELL, page.read_text())}
+    own = {cell for cell in named if "my-encoder" not in cell}  # a reader's own row
+    assert len(own) > 5
+    for cell in own:
+        parse_cell(cell.replace("/cells/", "/"))
