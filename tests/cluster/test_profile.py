@@ -291,8 +291,8 @@ def test_a_grace_time_that_ends_before_the_state_is_saved_costs_only_what_came_a
     slurm: Slurm, checkout: Checkout, local: Checkout, tmp_path: Path
 ) -> None:
     """While a file `slow` exists no write ends: SIGTERM, the grace time, SIGKILL, requeue."""
-    sync = "            os.fsync(file.fileno())\n"
-    hang = '            while os.path.exists("slow"):\n                os.fsync(file.fileno())\n'
+    sync = "                os.fsync(file.fileno())\n"
+    hang = f'                while os.path.exists("slow"):\n    {sync}'
     checkout.edit("patchvae/runtime/results.py", sync, sync + hang)
     slow, log = checkout.folder / "slow", checkout.folder / LONG_LOG
     head = Head(checkout, f"{LONG}/metrics.json", PATCHVAE_PARTITION="preempt")
