@@ -65,6 +65,10 @@ SlurmdPidFile=$DIR/run/slurmd.pid
 SlurmctldLogFile=$DIR/log/slurmctld.log
 SlurmdLogFile=$DIR/log/slurmd.log
 ProctrackType=proctrack/linuxproc
+# A step that uses more memory than its job asked for is killed, as cgroups do elsewhere; looked at each second.
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=task=1
+JobAcctGatherParams=OverMemoryKill
 TaskPlugin=task/none
 MpiDefault=none
 SelectType=select/cons_tres

@@ -18,6 +18,8 @@ from patchvae.runtime.lock import confirm_locks
 from patchvae.study.digests import digest_of, file_digest
 
 SCHEMA = 1
+os.umask(mask := os.umask(0o077))
+MODE = 0o666 & ~mask  # of files, as `open` gives it: a group that works together says `umask 002`
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -34,7 +36,7 @@ def write_bytes(path: Path, content: bytes) -> None:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(name, 0o644)
+            os.chmod(name, MODE)
             confirm_locks()
             os.replace(name, path)
         except BaseException:

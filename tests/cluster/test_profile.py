@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -29,6 +30,24 @@ RUN_LOG = f"logs/tiny/parts32/{PATCHVAE}/pretrain.log"
 TABLE = "tables/tiny/table5.tex"
 PROBES = ("conv1", "conv3", "conv5")
 GPU_JOB = ("--gpus=1", "--mem=100")
+# no rules of ours: what is shown is the plugin's
+ARRAY = """
+rule all:
+    input: expand("out/{n}", n=range(5))
+
+rule number:
+    output: "out/{n}"
+    resources: mem_mb=lambda w: 1000 * (int(w.n) + 1)
+    shell:
+        '''
+        if [ $SLURM_ARRAY_TASK_ID = 1 ]; then touch {output}; exit; fi
+        first=${{SLURM_ARRAY_JOB_ID}}_1
+        until squeue --noheader --states=all --format=%T --jobs $first | grep COMPLETED; do
+            sleep 0.5
+        done
+        exit 1
+        '''
+"""
 
 
 @pytest.fixture(scope="module")
@@ -272,8 +291,8 @@ def test_a_grace_time_that_ends_before_the_state_is_saved_costs_only_what_came_a
     slurm: Slurm, checkout: Checkout, local: Checkout, tmp_path: Path
 ) -> None:
     """While a file `slow` exists no write ends: SIGTERM, the grace time, SIGKILL, requeue."""
-    sync = "            os.fsync(file.fileno())\n"
-    hang = '            while os.path.exists("slow"):\n                os.fsync(file.fileno())\n'
+    sync = "                os.fsync(file.fileno())\n"
+    hang = f'                while os.path.exists("slow"):\n    {sync}'
     checkout.edit("patchvae/runtime/results.py", sync, sync + hang)
     slow, log = checkout.folder / "slow", checkout.folder / LONG_LOG
     head = Head(checkout, f"{LONG}/metrics.json", PATCHVAE_PARTITION="preempt")
@@ -354,3 +373,66 @@ def test_a_failed_job_asks_for_more_on_its_next_attempt_and_its_log_is_named(
         (slurm_log,) = (checkout.folder / "logs" / "slurm" / "rule_pretrain").rglob(f"{job}.log")
         assert f"Logfile {slurm_log}:" in head.text()
         assert RUN_LOG in slurm_log.read_text()
+
+
+def test_a_job_killed_for_its_memory_gets_more_and_ends_as_if_undisturbed(
+    slurm: Slurm, checkout: Checkout, local: Checkout
+) -> None:
+    """Some 800 MB, of which the first attempt gets 500: Slurm kills it, Snakemake asks for more."""
+    little = "mem_mb=lambda w, attempt: 500"
+    checkout.edit("workflow/rules/pretrain.smk", "mem_mb=lambda w, attempt: 8000", little)
+    head = Head(checkout, f"{LONG}/metrics.json")
+    assert head.wait() == 0, head.text()
+    *killed, last = head.job_ids()
+    assert killed
+    assert [call["--mem"] for call in head.asked()] == [
+        str(500 * attempt) for attempt in range(1, len(killed) + 2)
+    ]
+    for job in killed:
+        assert slurm.job(job).state in ("FAILED", "OUT_OF_MEMORY")
+        (log,) = (checkout.folder / "logs" / "slurm").rglob(f"{job}.log")
+        assert f"StepId={job}.0 exceeded memory limit" in (said := log.read_text())
+        assert "Trying to restart" not in said  # it would have the same memory again
+    assert slurm.job(last).state == "COMPLETED"
+    assert_same_training(checkout, local)
+
+
+def array_head(folder: Path, *options: str) -> Head:
+    """A head whose five jobs of one rule shall be an array."""
+    shutil.copytree(REPO / "slurm", folder / "slurm")
+    (folder / "Snakefile").write_text(ARRAY)
+    checkout = Checkout(folder, folder)
+    checkout.env["PATCHVAE_POLL"] = "3"
+    no_wait = ("--max-jobs-per-timespan", "1000/1s")  # at the end, as drop_timers has it
+    return Head(checkout, "all", *no_wait, "--retries", "0", "--slurm-array-jobs", "all", *options)
+
+
+def test_why_arrays_are_refused_a_failed_task_deletes_what_the_first_has_made(
+    slurm: Slurm, tmp_path: Path
+) -> None:
+    """Once the plugin has been mended this fails: then arrays may be tried again."""
+    head = array_head(tmp_path, "--latency-wait", "1")
+    try:
+        assert head.wait() == 1, head.text()
+    finally:
+        head.stop()
+    (array,) = re.findall(r"SLURM job ID (\d+)", head.text())
+    assert slurm.job(f"{array}_1").state == "COMPLETED"
+    assert not list(tmp_path.glob("out/*"))
+    # five jobs that ask for 1000 to 5000 MB all get what the first asks for
+    (memory,) = re.findall(r"array job with sbatch call: .* --mem (\d+)", head.text())
+    assert int(memory) < 5000
+    assert "log not found" in head.text()
+
+
+def test_why_arrays_are_refused_jobs_are_never_submitted(slurm: Slurm, tmp_path: Path) -> None:
+    """Two may be in the queue, three more are ready: the plugin drops the two."""
+    head = array_head(tmp_path, "--jobs", "2")
+    try:
+        slurm.wait_for_text(head.output, "Array job collection incomplete")
+        time.sleep(15)
+        assert head.process.poll() is None
+        assert "Submitted array job" not in head.text()
+        assert head.job_ids() == []
+    finally:
+        head.stop()

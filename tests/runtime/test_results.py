@@ -2,6 +2,9 @@
 
 import json
 import os
+import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -137,3 +140,11 @@ def test_a_disk_without_inodes_is_named_too(tmpfs: Callable[[str], Path]) -> Non
     for path in (small_disk / "metrics.json", small_disk / "folder" / "metrics.json"):
         with pytest.raises(ResourceError, match="No space left on device"):
             write_bytes(path, b"x")
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o002, 0o664), (0o022, 0o644), (0o077, 0o600)])
+def test_who_may_read_and_write_a_result_is_the_umasks_to_say(tmp_path, umask, mode):
+    """Snakemake refuses to make again what another of the group has made and it may not write."""
+    write = "from patchvae.runtime.results import *; write_text(Path('a'), '')"
+    subprocess.run([sys.executable, "-c", write], cwd=tmp_path, umask=umask, check=True)
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == mode
