@@ -435,4 +435,5 @@ def test_why_arrays_are_refused_jobs_are_never_submitted(slurm: Slurm, tmp_path:
         assert "Submitted array job" not in head.text()
         assert head.job_ids() == []
     finally:
-        head.stop()
+        head.process.kill()  # it has no job, and may not answer to Ctrl-C
+        head.process.wait()
