@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -136,6 +137,17 @@ def test_a_job_runs_and_claims_no_commit_of_a_foreign_repository(
     metrics = json.loads((installed.folder / working / target).read_text())
     assert metrics["provenance"]["git"] == {"commit": "", "dirty": False}
     assert metrics["source_digest"] == sources.pretrain_source("random")
+
+
+def test_a_published_cell_is_verified_where_no_config_is(
+    installed: Installed, tmp_path: Path
+) -> None:
+    """By the study that comes with the wheel."""
+    shutil.copytree(REPO / "published", tmp_path / "published")
+    away = Installed(installed.python, tmp_path, Path(installed.env["PATCHVAE_DATA"]))
+    said = away.does("-m", "patchvae", "verify", "ci", "--cell", "table1/patchvae/parts32-conv5")
+    assert "ci/table1/patchvae/parts32-conv5" in said
+    assert not list((tmp_path / "verify").iterdir())
 
 
 def test_digests_of_code_and_texts_are_those_of_the_checkout(installed: Installed) -> None:

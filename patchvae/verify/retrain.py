@@ -119,10 +119,11 @@ def retrain(
 
 @contextmanager
 def inside(folder: Path) -> Iterator[None]:
-    """Within the block `folder`, with the present config/, is the current one."""
+    """Within the block `folder`, with the present config/ where one is, is the current one."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(folder / paths.CONFIG, ignore_errors=True)
-    shutil.copytree(paths.CONFIG, folder / paths.CONFIG)
+    if paths.CONFIG.is_dir():
+        shutil.copytree(paths.CONFIG, folder / paths.CONFIG)
     with chdir(folder):
         yield
 
