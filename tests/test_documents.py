@@ -11,6 +11,7 @@ from patchvae import __version__
 from patchvae.cli import cli
 from patchvae.errors import SuiteError
 from patchvae.report.protocol import render_markdown
+from patchvae.study.runs import Run, resolve_run
 from patchvae.study.sources import PACKAGE
 from patchvae.study.tables import parse_cell
 
@@ -120,6 +121,7 @@ def test_exit_codes_are_documented():
     assert documented == {0, *(kind.exit_code for kind in SuiteError.__subclasses__()), 1}
 
 
+RUN = r"\b(?:demo|paper|fashion|ci)/(?:runs/)?[a-z0-9]+/[a-z-]+/[\w.+=-]+/seed\d+"
 CELL = r"\b(?:demo|paper|fashion|ci)/(?:cells/)?(table\d+/[\w.=,+-]+/[a-z0-9]+-[a-z0-9-]+)"
 
 
@@ -129,3 +131,10 @@ def test_every_cell_that_a_page_names_exists(in_repo):
     assert len(own) > 5
     for cell in own:
         parse_cell(cell.replace("/cells/", "/"))
+
+
+def test_every_run_that_a_page_names_exists(in_repo):
+    named = {found[0] for page in PAGES for found in re.finditer(RUN, page.read_text())}
+    assert len(named) > 5
+    for run in named:
+        resolve_run(Run.parse(run.replace("/runs/", "/")))

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from patchvae.analysis.claims import Contrast, Evidence, Judged
-from patchvae.analysis.paired import IMAGES
+from patchvae.analysis.paired import IMAGES, Estimate
 from patchvae.analysis.printed import points
 from patchvae.paper.claims import PREDICATES
 
@@ -58,22 +58,32 @@ def contrast_record(contrast: Contrast) -> dict[str, str]:
     """A contrast that can be tested as text; p values before Holm."""
     estimate = contrast.estimate
     assert estimate is not None  # of those tested
-    low, high = estimate.interval()
     plain = replace(contrast, estimate=estimate.paired_t) if estimate.paired_t else None
     return {
         "claim": contrast.part.id,
         "contrast": contrast.text,
         "difference": points(estimate.difference),
-        "interval": f"{points(low)} to {points(high)}",
+        "interval": interval_text(estimate),
         "claimed": f"{PREDICATES[contrast.part.predicate].test} {contrast.by or 0:.2f}",
         "p": _smaller(contrast.evidence),
-        "covers": IMAGES_ONLY if estimate.basis == IMAGES else estimate.basis,
+        "covers": covers_text(estimate),
         "paired_t": _smaller(plain.evidence if plain else None),
     }
 
 
 def _smaller(evidence: Evidence | None) -> str:
     return probability(min(evidence.support, evidence.against)) if evidence else "-"
+
+
+def interval_text(estimate: Estimate) -> str:
+    """Its 95 % interval in points."""
+    low, high = estimate.interval()
+    return f"{points(low)} to {points(high)}"
+
+
+def covers_text(estimate: Estimate) -> str:
+    """What the interval is over."""
+    return IMAGES_ONLY if estimate.basis == IMAGES else estimate.basis
 
 
 def probability(p: float) -> str:

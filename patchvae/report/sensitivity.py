@@ -8,11 +8,11 @@ from typing import Any
 
 from patchvae.analysis.between import Pair
 from patchvae.analysis.claims import Contrast
-from patchvae.analysis.paired import IMAGES, Estimate
+from patchvae.analysis.paired import Estimate
 from patchvae.analysis.printed import points
 from patchvae.analysis.sensitivity import Effect, Moved, Sensitivity
 from patchvae.analysis.stats import DIFFERS
-from patchvae.report.claim_views import IMAGES_ONLY, ONE_SEED, probability
+from patchvae.report.claim_views import ONE_SEED, covers_text, interval_text, probability
 from patchvae.report.compare_views import digits
 from patchvae.report.grid import Rows, csv_text, markdown_table
 from patchvae.report.page import Illustration
@@ -157,10 +157,8 @@ def _change(pair: Pair) -> list[str]:
 
 
 def _estimate(change: Estimate) -> list[str]:
-    low, high = change.interval()
-    covers = IMAGES_ONLY if change.basis == IMAGES else change.basis
-    interval = f"{points(low)} to {points(high)}"
-    return [points(change.difference), interval, probability(change.p()), covers]
+    words = (interval_text(change), probability(change.p()), covers_text(change))
+    return [points(change.difference), *words]
 
 
 def cell_name(effect: Effect, key: CellKey) -> str:

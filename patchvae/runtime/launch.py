@@ -10,6 +10,7 @@ from types import FrameType
 
 from patchvae.errors import ConfigError, StoppedError, SuiteError
 from patchvae.runtime.stop import STOP_SIGNALS
+from patchvae.study import paths
 
 
 def rank() -> int:
@@ -81,6 +82,12 @@ def pass_on(number: int, _frame: FrameType | None) -> None:
         again = threading.Timer(0.2, os.kill, (os.getpid(), number))
         again.daemon = True
         again.start()
+
+
+def child_environment() -> dict[str, str]:
+    """That of a Python process which finds this package in whatever folder it runs."""
+    path = [str(paths.PACKAGE.parent), os.environ.get("PYTHONPATH", "")]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, path))}
 
 
 def _common_exit(ended: Mapping[int, int]) -> int:

@@ -26,6 +26,7 @@ from patchvae.errors import CheckpointError, ConfigError, LockedError, ResourceE
 from patchvae.planning.jobs import PREPARE, Job, cell_job, parse_training, training_job, with_needs
 from patchvae.planning.states import DONE, RUNNING, States
 from patchvae.runtime.disk import writing
+from patchvae.runtime.launch import child_environment
 from patchvae.runtime.lock import locked
 from patchvae.runtime.results import read_result
 from patchvae.runtime.stage import lock_of
@@ -211,9 +212,8 @@ def _tell_snakemake(jobs: Sequence[Job]) -> None:
         "--cores", "1", "--nolock", "--touch", "--quiet", "all", "--forcerun", *targets, "--",
         *targets,
     ]  # fmt: skip
-    path = os.pathsep.join([str(paths.PACKAGE.parent), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
-        command, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, check=False
+        command, env=child_environment(), capture_output=True, text=True, check=False
     )
     if done.returncode:
         said = " ".join((done.stderr or done.stdout).split())[-500:]

@@ -1,6 +1,5 @@
 """Published cells computed again in a folder of their own, by the jobs that the workflow runs."""
 
-import os
 import random
 import shlex
 import shutil
@@ -21,12 +20,11 @@ from patchvae.planning.jobs import PREPARE, Job, training_job, with_needs
 from patchvae.planning.states import DONE, States
 from patchvae.report.publish import job_record
 from patchvae.report.published import read_jobs
-from patchvae.runtime.launch import pass_on
+from patchvae.runtime.launch import child_environment, pass_on
 from patchvae.runtime.progress import log
 from patchvae.runtime.stop import STOP_SIGNALS
 from patchvae.study import paths
 from patchvae.study.runs import ProbeConfig
-from patchvae.study.sources import PACKAGE
 from patchvae.study.tables import Cell, parse_cell, study_cells
 
 SCRATCH = Path("verify")
@@ -151,12 +149,9 @@ def _run(job: Job, options: Mapping[str, Any]) -> None:
     log(f"verify: {job.command}")
     command = [sys.executable, "-m", "patchvae", *shlex.split(job.command)[1:]]
     command += [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    path = os.pathsep.join([str(PACKAGE.parent), os.environ.get("PYTHONPATH", "")])
     job.log.parent.mkdir(parents=True, exist_ok=True)
     with job.log.open("w", encoding="utf-8") as output:
-        process = subprocess.Popen(
-            command, stdout=output, stderr=output, env=os.environ | {"PYTHONPATH": path}
-        )
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=child_environment())
     with _passing_signals_on():
         code = process.wait()
     if code:

@@ -5,9 +5,8 @@ from statistics import fmean
 from rich.console import Console
 
 from patchvae.analysis.between import Between, Pair
-from patchvae.analysis.paired import IMAGES
 from patchvae.analysis.printed import points
-from patchvae.report.claim_views import IMAGES_ONLY, probability
+from patchvae.report.claim_views import covers_text, interval_text, probability
 from patchvae.report.terminal.style import Grid, say, style_of
 
 
@@ -29,10 +28,9 @@ def _texts(pair: Pair) -> list[str]:
     estimate = pair.estimate
     if estimate is None:
         return [str(pair.key), *means, "", "", "", "", "", pair.word]
-    low, high = estimate.interval()
-    covers = IMAGES_ONLY if estimate.basis == IMAGES else estimate.basis
+    covers = covers_text(estimate)
     return [
         str(pair.key), *means, str(estimate.seeds), points(estimate.difference),
-        f"{points(low)} to {points(high)}", probability(estimate.p()),
+        interval_text(estimate), probability(estimate.p()),
         covers if pair.same_images else f"{covers}; other test images", pair.word,
     ]  # fmt: skip
