@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from patchvae.study import config, runs
+from patchvae.runtime.machine import Options
+from patchvae.study import config, paths, runs
 from patchvae.study import tables as specs
 from patchvae.study.registry import DATASETS
 from patchvae.study.runs import Run
@@ -30,6 +31,10 @@ tables:
     without: [imagenet-pretrained]
   table5: {datasets: [parts32]}
 """
+TABLE1 = (
+    "beta-vae", "beta-vae-lw", "beta-vae-gan", "beta-vae-gan-lw", "patchvae", "patchvae-lw",
+    "patchvae-gan", "patchvae-gan-lw", "bigan", "imagenet-pretrained",
+)  # fmt: skip
 # its results are made up (made_results.py)
 MINI = """\
 study: mini
@@ -45,6 +50,28 @@ tables:
   table4: {datasets: [parts32]}
   table5: {datasets: [parts32]}
 """
+
+
+def table1_of(*models: str) -> str:
+    """The study `tiny` with these models of Table 1 alone."""
+    without = [m for m in TABLE1 if m not in models]
+    text = TINY.replace("without: [imagenet-pretrained]", f"without: [{', '.join(without)}]")
+    return text.replace("  table5: {datasets: [parts32]}\n", "")
+
+
+def train_table1(options: Options) -> None:
+    """Every training and cell of the present `tiny`'s Table 1, for real."""
+    from patchvae.analysis.cells import write_cell
+    from patchvae.training.pretrain import pretrain
+    from patchvae.training.probe import probe as train_probe
+
+    cells = specs.load_table("tiny", "table1").cells()
+    for probe in {p.folder: p for cell in cells for p in cell.probes()}.values():
+        if not (probe.run.pretrain / paths.METRICS).exists():
+            pretrain(runs.resolve_run(probe.run), options)
+        train_probe(probe, options)
+    for cell in cells:
+        write_cell(cell)
 
 
 def tiny_run(model: str, seed: int = 0) -> Run:

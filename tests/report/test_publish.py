@@ -7,9 +7,8 @@ from pathlib import Path
 from statistics import fmean
 
 import pytest
-from small_study import REPO, TINY, inside, new_project
+from small_study import REPO, inside, new_project, table1_of, train_table1
 
-from patchvae.analysis.cells import write_cell
 from patchvae.errors import CheckpointError, ConfigError
 from patchvae.figures.write import write_figure
 from patchvae.report.publish import fill, publish
@@ -18,17 +17,10 @@ from patchvae.report.tables import write_table
 from patchvae.runtime.machine import Options
 from patchvae.runtime.results import read_result
 from patchvae.study import paths
-from patchvae.study.runs import resolve_run
 from patchvae.study.tables import load_table
-from patchvae.training.pretrain import pretrain
-from patchvae.training.probe import probe as train_probe
 
 # Table 1 with two rows: three probes of two models and two seeds
-STUDY = TINY.replace(
-    "without: [imagenet-pretrained]",
-    "without: [imagenet-pretrained, beta-vae-lw, beta-vae-gan, beta-vae-gan-lw, patchvae-lw,"
-    " patchvae-gan, patchvae-gan-lw, bigan]",
-).replace("  table5: {datasets: [parts32]}\n", "")
+STUDY = table1_of("beta-vae", "patchvae")
 
 
 @pytest.fixture(scope="module")
@@ -37,13 +29,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, parts_root: Path) -> Path
     folder = new_project(tmp_path_factory.mktemp("publish") / "project", tiny=STUDY)
     options = Options(device="cpu", data=parts_root)
     with inside(folder):
-        cells = load_table("tiny", "table1").cells()
-        for config in {p.folder: p for cell in cells for p in cell.probes()}.values():
-            if not (config.run.pretrain / paths.METRICS).exists():
-                pretrain(resolve_run(config.run), options)
-            train_probe(config, options)
-        for cell in cells:
-            write_cell(cell)
+        train_table1(options)
         write_figure("tiny", "posterior", options)
     return folder
 

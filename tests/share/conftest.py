@@ -6,42 +6,27 @@ from pathlib import Path
 
 import pytest
 from checkout import Checkout
-from small_study import REPO, TINY, inside, new_project
+from small_study import REPO, inside, new_project, table1_of, train_table1
 
-from patchvae.analysis.cells import write_cell
 from patchvae.runtime.machine import Options
 from patchvae.runtime.results import write_result
 from patchvae.study import paths
-from patchvae.study.runs import resolve_run
-from patchvae.study.tables import load_table
 
 # one model of Table 1, two seeds, three probes
-STUDY = TINY.replace(
-    "without: [imagenet-pretrained]",
-    "without: [imagenet-pretrained, beta-vae-lw, beta-vae-gan, beta-vae-gan-lw, patchvae,"
-    " patchvae-lw, patchvae-gan, patchvae-gan-lw, bigan]",
-).replace("  table5: {datasets: [parts32]}\n", "")
+STUDY = table1_of("beta-vae")
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, parts_root: Path) -> Path:
     """A project in which every training and cell of the study was made."""
     from patchvae.data.store import open_dataset
-    from patchvae.training.pretrain import pretrain
-    from patchvae.training.probe import probe
 
     folder = new_project(tmp_path_factory.mktemp("share") / "project", tiny=STUDY)
     options = Options(device="cpu", data=parts_root)
     with inside(folder):
         manifest = open_dataset("parts32", parts_root).manifest
         write_result(paths.prepared("parts32"), "dataset", {"manifest": manifest})
-        cells = load_table("tiny", "table1").cells()
-        for config in {p.folder: p for cell in cells for p in cell.probes()}.values():
-            if not (config.run.pretrain / paths.METRICS).exists():
-                pretrain(resolve_run(config.run), options)
-            probe(config, options)
-        for cell in cells:
-            write_cell(cell)
+        train_table1(options)
     return folder
 
 

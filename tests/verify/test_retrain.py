@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from small_study import TINY, edit_study, inside, new_project
+from small_study import edit_study, inside, new_project, table1_of, train_table1
 
-from patchvae.analysis.cells import write_cell
 from patchvae.analysis.verification import IDENTICAL
 from patchvae.cli import cli
 from patchvae.errors import CheckpointError, ConfigError, DataError, LockedError, SuiteError
@@ -19,18 +18,10 @@ from patchvae.runtime.lock import locked
 from patchvae.runtime.machine import Options
 from patchvae.runtime.results import read_result, write_result
 from patchvae.runtime.stage import lock_of
-from patchvae.study import paths
-from patchvae.study.runs import resolve_run
-from patchvae.study.tables import Cell, load_table, parse_cell
-from patchvae.training.pretrain import pretrain
-from patchvae.training.probe import probe as train_probe
+from patchvae.study.tables import Cell, parse_cell
 
 # one model of Table 1, two seeds, three probes
-STUDY = TINY.replace(
-    "without: [imagenet-pretrained]",
-    "without: [imagenet-pretrained, beta-vae-lw, beta-vae-gan, beta-vae-gan-lw, patchvae,"
-    " patchvae-lw, patchvae-gan, patchvae-gan-lw, bigan]",
-).replace("  table5: {datasets: [parts32]}\n", "")
+STUDY = table1_of("beta-vae")
 CELL = "table1/beta-vae/parts32-conv5"
 
 
@@ -40,13 +31,7 @@ def published(tmp_path_factory: pytest.TempPathFactory, parts_root: Path) -> Pat
     folder = new_project(tmp_path_factory.mktemp("verify") / "project", tiny=STUDY)
     options = Options(device="cpu", data=parts_root)
     with inside(folder):
-        cells = load_table("tiny", "table1").cells()
-        for config in {p.folder: p for cell in cells for p in cell.probes()}.values():
-            if not (config.run.pretrain / paths.METRICS).exists():
-                pretrain(resolve_run(config.run), options)
-            train_probe(config, options)
-        for cell in cells:
-            write_cell(cell)
+        train_table1(options)
         publish("tiny")
         shutil.rmtree("results")
     return folder
