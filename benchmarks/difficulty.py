@@ -1,9 +1,7 @@
 """Claim: the accuracies of Parts in docs/datasets.md and of pixels in docs/results-fashion.md.
 
     python benchmarks/difficulty.py parts32 linear --epochs 30
-    python benchmarks/difficulty.py parts32 resnet9 --epochs 30 --images 1000
-    python benchmarks/difficulty.py parts32 resnet9 --epochs 15
-    python benchmarks/difficulty.py parts64 resnet9 --epochs 16 --batch 32    and so on for parts64
+    python benchmarks/difficulty.py parts32 resnet9 --epochs 5 --images 1000
     python benchmarks/difficulty.py fashionmnist linear --epochs 30 --images 5000    and --seed 1, 2
 
 One CPU thread; SGD with momentum under a one-cycle schedule, whose peak for ResNet-9 is
