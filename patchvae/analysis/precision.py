@@ -25,7 +25,7 @@ class Score:
 
     dataset: str
     method: str
-    epoch: int | None
+    epoch: float | None
     seed: int
     part: list[int]
     ap: list[float]

@@ -11,6 +11,7 @@ from patchvae.data.store import Prepared, open_dataset
 from patchvae.errors import CheckpointError
 from patchvae.models.patchvae import PatchVAE
 from patchvae.numerics.batchnorm import calibrate
+from patchvae.runtime.checkpoint import load_snapshots
 from patchvae.runtime.machine import Options
 from patchvae.study import paths
 from patchvae.study.runs import Run
@@ -38,28 +39,20 @@ def load_trained(run: Run, options: Options) -> Trained:
     return Trained(found.config, found.metrics, found.model, found.device, data)
 
 
-def over_training(trained: Trained) -> Iterator[tuple[int, Trained]]:
+def over_training(trained: Trained) -> Iterator[tuple[float, Trained]]:
     """The network after 0 epochs, at each snapshot and at the end, one in memory beside the last.
 
     Untrained its batch normalisation has the statistics of the images too, as `RandomTrunk` has.
     """
-    from safetensors import safe_open
-
     config = trained.config
     assert config.pretrain is not None
     untrained = network_of(config, None, trained.device)
     calibrate(untrained.trunk, pretraining_batches(config, trained.data, trained.device))
     yield 0, replace(trained, model=untrained)
-    with safe_open(config.run.pretrain / paths.SNAPSHOTS, "pt") as file:
-        names = list(file.keys())
-        for epoch in sorted({int(name.split("/")[0].removeprefix("epoch")) for name in names}):
-            prefix = f"epoch{epoch}/"
-            weights = {
-                name.removeprefix(prefix): file.get_tensor(name)
-                for name in names
-                if name.startswith(prefix)
-            }
-            yield epoch, replace(trained, model=network_of(config, weights, trained.device))
+    per_epoch = trained.metrics["images"] // config.pretrain.batch_size
+    for step, weights in load_snapshots(config.run.pretrain / paths.SNAPSHOTS):
+        model = network_of(config, weights, trained.device)
+        yield step / per_epoch, replace(trained, model=model)
     yield config.pretrain.epochs, trained
 
 

@@ -20,7 +20,7 @@ NOTE = (
 def discovery_sheet(data: Discovery) -> Sheet:
     """A row for each method and epoch; the csv has every seed and part."""
     records = [
-        {"dataset": s.dataset, "method": s.method, "epoch": "" if s.epoch is None else s.epoch,
+        {"dataset": s.dataset, "method": s.method, "epoch": epoch_text(s.epoch),
          "seed": s.seed, "kind": kind, "part": part + 1,
          "ap": round(ap, 6), "mean": round(s.mean, 6), "chance": round(s.chance, 6)}
         for s in data.scores
@@ -37,6 +37,11 @@ def discovery_sheet(data: Discovery) -> Sheet:
     )
 
 
+def epoch_text(epoch: float | None) -> str:
+    """Without needless decimals: 3, 0.4, or nothing for a method that has none."""
+    return "" if epoch is None else f"{epoch:.2f}".rstrip("0").rstrip(".")
+
+
 def _rows(data: Discovery, dataset: str) -> Iterator[Rows]:
     """A method's rows, one an epoch: AP of each kind, mean and chance in percent, over seeds."""
     for method, epochs in data.of(dataset).items():
@@ -44,5 +49,5 @@ def _rows(data: Discovery, dataset: str) -> Iterator[Rows]:
         for epoch, scores in epochs.items():
             table = np.array([[*score.ap, score.mean, score.chance] for score in scores])
             numbers = [f"{100 * value:.1f}" for value in table.mean(0)]
-            rows.append([method, "" if epoch is None else str(epoch), *numbers])
+            rows.append([method, epoch_text(epoch), *numbers])
         yield rows

@@ -5,7 +5,7 @@ import io
 import json
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -43,6 +43,26 @@ def load_weights(path: Path) -> dict[str, Tensor]:
         return load(path.read_bytes())
     except FileNotFoundError:
         raise CheckpointError(f"{path} is missing: run its job first") from None
+    except SafetensorError as error:
+        raise CheckpointError(f"{path} is no whole safetensors file ({error}): delete it") from None
+
+
+def load_snapshots(path: Path) -> Iterator[tuple[int, dict[str, Tensor]]]:
+    """Step and weights of each snapshot, in the order of steps, one in memory at a time.
+
+    CheckpointError as `load_weights`.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise CheckpointError(f"{path} is missing: run its job first")
+    try:
+        with safe_open(path, "pt") as file:
+            by_step: dict[int, list[str]] = {}
+            for name in file.keys():  # noqa: SIM118
+                by_step.setdefault(int(name.split("/")[0].removeprefix("step")), []).append(name)
+            for step in sorted(by_step):
+                yield step, {n.partition("/")[2]: file.get_tensor(n) for n in by_step[step]}
     except SafetensorError as error:
         raise CheckpointError(f"{path} is no whole safetensors file ({error}): delete it") from None
 

@@ -253,7 +253,7 @@ def _data(study: Study, dataset: str, inputs: Any) -> DataConfig:
 def resolve_probe(run: Run, stage: str) -> ProbeConfig:
     """The full configuration of a probe of a run, `conv5` or `conv5+probe.epochs=5`.
 
-    ConfigError where there is nothing to standardise.
+    ConfigError where there is nothing to standardise, or no such snapshot.
     """
     probe = name_without(stage)
     facts = lookup("probe", PROBES, probe)
@@ -266,5 +266,11 @@ def resolve_probe(run: Run, stage: str) -> ProbeConfig:
         raise ConfigError(
             f"{run.study_file}: {probe} needs features that are constants of the image:"
             f" set probe.frozen_bn of {run.dataset} to eval"
+        )
+    kept = encoder.pretrain.snapshots if encoder.pretrain else 0
+    if settings.snapshot > kept:
+        raise ConfigError(
+            f"{run.study_file}: {stage} asks for snapshot {settings.snapshot} of {kept} that"
+            f" {run.name} keeps: raise pretrain.snapshots"
         )
     return ProbeConfig(encoder, probe, facts.frozen, settings, facts.standardised, stage)

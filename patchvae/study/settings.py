@@ -47,6 +47,7 @@ class ProbeSettings:
     report: str
     flip: bool
     precision: str
+    snapshot: int
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class NeighbourSettings:
 
     neighbours: int
     precision: str
+    snapshot: int
 
 
 def keys_read() -> Mapping[str, set[str]]:

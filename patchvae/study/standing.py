@@ -18,6 +18,7 @@ BEFORE: Mapping[str, Mapping[str, Any]] = {
         "frozen_bn": "eval",
         "affine": "trained",
         "report": "last",
+        "snapshot": 0,
     },
 }
 

@@ -5,6 +5,7 @@ mirror images where the protocol mirrors, and kept in memory or on disk.
 """
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 import torch
@@ -15,7 +16,7 @@ from patchvae.data.store import Prepared
 from patchvae.data.tensors import Images, load_images, room
 from patchvae.models.classifier import Frozen
 from patchvae.models.trunk import Trunk
-from patchvae.runtime.checkpoint import load_weights
+from patchvae.runtime.checkpoint import load_snapshots, load_weights
 from patchvae.study import paths
 from patchvae.study.runs import ProbeConfig
 
@@ -133,5 +134,15 @@ def images_of(
 def load_trunk(config: ProbeConfig) -> Trunk:
     """The trunk that the run pretrained; CheckpointError when its file is missing or broken."""
     trunk = Trunk(str(config.encoder.model["trunk"]))
-    trunk.load_state_dict(load_weights(config.run.pretrain / paths.ENCODER))
+    trunk.load_state_dict(_weights(config))
     return trunk
+
+
+def _weights(config: ProbeConfig) -> dict[str, Tensor]:
+    """Those at the end of the training, or of the trunk in its k-th snapshot."""
+    k, folder = config.probe.snapshot, config.run.pretrain
+    if k == 0:
+        return load_weights(folder / paths.ENCODER)
+    _, model = next(islice(load_snapshots(folder / paths.SNAPSHOTS), k - 1, None))
+    named = ((*name.partition("trunk.")[1:], tensor) for name, tensor in model.items())
+    return {rest: tensor for trunk, rest, tensor in named if trunk}

@@ -21,14 +21,14 @@ from patchvae.training.job import Job
 from patchvae.training.loop import Loop
 
 
-def snapshot_epochs(settings: PretrainSettings) -> tuple[int, ...]:
-    """After which epochs weights are kept: evenly spaced, before the last; or ConfigError."""
-    epochs, count = settings.epochs, settings.snapshots
-    if count >= epochs:
+def snapshot_steps(settings: PretrainSettings, images: int) -> tuple[int, ...]:
+    """After which steps weights are kept: evenly spaced, before the last; or ConfigError."""
+    count, steps = settings.snapshots, settings.epochs * (images // settings.batch_size)
+    if count >= steps:
         raise ConfigError(
-            f"pretrain.snapshots: {count} do not fit before the last of {epochs} epochs: lower it"
+            f"pretrain.snapshots: {count} do not fit before the last of {steps} steps: lower it"
         )
-    return tuple(round(k * epochs / (count + 1)) for k in range(1, count + 1))
+    return tuple(round(k * steps / (count + 1)) for k in range(1, count + 1))
 
 
 def _optimizer(phase: Phase, settings: PretrainSettings) -> Adam:
@@ -63,9 +63,9 @@ def train_phases(
     images: Images,
     job: Job,
 ) -> Loop:
-    """Train a model on images; the loop keeps the weights of the epochs in `snapshot_epochs`."""
+    """Train a model on images; the loop keeps the weights after `snapshot_steps`."""
     seed, B, device = config.run.seed, settings.batch_size, images.pixels.device
-    keep = snapshot_epochs(settings)
+    keep = snapshot_steps(settings, len(images))
     synchronise(model)
     phases = model.phases()
     optimizers = [_optimizer(phase, settings) for phase in phases]
@@ -101,14 +101,14 @@ def train_phases(
             model.at_step(loop.done)
             x = images.batch(index, None if flip is None else flip[index])
             loop.record(*take(x))
+            if loop.done + 1 in keep:
+                loop.kept |= _snapshot(model, loop.done + 1)
         finish(device)
         seconds = time.monotonic() - begun
-        if epoch + 1 in keep:
-            loop.kept |= _snapshot(model, epoch + 1)
         loop.end_epoch({"images_per_second": round((loop.n_steps - first) * B / seconds, 1)})
         watch.look(loop.history)
     return loop
 
 
-def _snapshot(model: Unsupervised, epoch: int) -> dict[str, Tensor]:
-    return {f"epoch{epoch}/{name}": t.cpu().clone() for name, t in model.state_dict().items()}
+def _snapshot(model: Unsupervised, step: int) -> dict[str, Tensor]:
+    return {f"step{step}/{name}": t.cpu().clone() for name, t in model.state_dict().items()}

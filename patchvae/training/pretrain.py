@@ -21,7 +21,7 @@ from patchvae.study import paths
 from patchvae.study.config import about
 from patchvae.study.runs import PretrainConfig
 from patchvae.training.job import Job, Made, run_job
-from patchvae.training.phases import snapshot_epochs, train_phases
+from patchvae.training.phases import snapshot_steps, train_phases
 
 LOOKED_AT = 500  # images at a time where no step is taken
 
@@ -41,7 +41,7 @@ def _pretrain(config: PretrainConfig, job: Job) -> Made:
     with about(config.run.study_file):
         images = _images(config, config.pretrain.batch_size, job.data, job.device)
         parallel.check_batch(config.pretrain.batch_size)
-        snapshot_epochs(config.pretrain)
+        snapshot_steps(config.pretrain, len(images))
     loop = train_phases(config, config.pretrain, model, images, job)
     facts = {"images": len(images), "last_epoch": loop.history[-1]}
     return Made(facts, loop.history, partial(save, config, model, loop.kept))
@@ -76,7 +76,7 @@ def pretraining_batches(
 
 
 def save(config: PretrainConfig, model: Unsupervised, kept: Terms, folder: Path) -> None:
-    """Write the trunk, the whole model, and what was `kept` before the last epoch."""
+    """Write the trunk, the whole model, and what was `kept` on the way."""
     metadata = {"run": config.run.name, "config_digest": config.digest}
     save_weights(folder / paths.ENCODER, model.trunk, metadata)
     save_weights(folder / paths.MODEL, model, metadata)

@@ -118,7 +118,7 @@ def test_a_score_is_what_the_weights_of_its_epoch_give(
     model = build(config).eval()
     if epoch:
         kept = load_weights(run.pretrain / (paths.MODEL if epoch == 2 else paths.SNAPSHOTS))
-        model.load_state_dict({name.removeprefix("epoch1/"): t for name, t in kept.items()})
+        model.load_state_dict({name.removeprefix("step3/"): t for name, t in kept.items()})
     data = load_trained(run, trained[1]).data
     index = data.subset_indices("test", 40)
     if not epoch:
@@ -190,7 +190,7 @@ def test_the_tables_hold_every_point(measured: precision.Discovery) -> None:
     for i, score in enumerate(measured.scores):
         for row, ap in zip(rows[5 * i : 5 * i + 5], score.ap, strict=True):
             assert (row["method"], float(row["ap"])) == (score.method, round(ap, 6))
-            assert row["epoch"] == ("" if score.epoch is None else str(score.epoch))
+            assert row["epoch"] == ("" if score.epoch is None else f"{score.epoch:g}")
     (score,) = measured.of("parts32")["PatchVAE"][1]
     numbers = [f"{100 * x:.1f}" for x in (*score.ap, score.mean, score.chance)]
     assert f"| PatchVAE | 1 | {' | '.join(numbers)} |" in texts[".md"]
