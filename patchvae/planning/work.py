@@ -23,7 +23,7 @@ def probe_images(config: ProbeConfig) -> tuple[int, int]:
     """Training and test images of a probe."""
     data = config.encoder.data
     facts = DATASETS[data.dataset]
-    return data.train or facts.train, data.test or facts.test
+    return config.probe.images or data.train or facts.train, data.test or facts.test
 
 
 def steps(config: Config) -> int:

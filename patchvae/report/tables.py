@@ -118,8 +118,10 @@ def _protocol(table: Table) -> str:
         train = study.limit(dataset, "train") or facts.train
         test = study.limit(dataset, "test") or facts.test
         epochs = [study.value(f"{stage}.epochs", dataset).value for stage in ("pretrain", "probe")]
+        labelled = study.value("probe.images", dataset).value
+        fewer = f" ({labelled:,} of them with labels)" if labelled else ""
         clauses.append(
-            f"{facts.title}: {train:,} training and {test:,} test images,"
+            f"{facts.title}: {train:,} training{fewer} and {test:,} test images,"
             f" {epochs[0]} + {epochs[1]} epochs"
         )
     return "; ".join(clauses)

@@ -253,7 +253,7 @@ def _data(study: Study, dataset: str, inputs: Any) -> DataConfig:
 def resolve_probe(run: Run, stage: str) -> ProbeConfig:
     """The full configuration of a probe of a run, `conv5` or `conv5+probe.epochs=5`.
 
-    ConfigError where there is nothing to standardise, or no such snapshot.
+    ConfigError where there is nothing to standardise, no such snapshot or not as many images.
     """
     probe = name_without(stage)
     facts = lookup("probe", PROBES, probe)
@@ -267,10 +267,22 @@ def resolve_probe(run: Run, stage: str) -> ProbeConfig:
             f"{run.study_file}: {probe} needs features that are constants of the image:"
             f" set probe.frozen_bn of {run.dataset} to eval"
         )
-    kept = encoder.pretrain.snapshots if encoder.pretrain else 0
-    if settings.snapshot > kept:
-        raise ConfigError(
-            f"{run.study_file}: {stage} asks for snapshot {settings.snapshot} of {kept} that"
-            f" {run.name} keeps: raise pretrain.snapshots"
-        )
+    _check_reach(encoder, stage, settings)
     return ProbeConfig(encoder, probe, facts.frozen, settings, facts.standardised, stage)
+
+
+def _check_reach(
+    encoder: PretrainConfig, stage: str, settings: ProbeSettings | NeighbourSettings
+) -> None:
+    """ConfigError unless the run keeps the snapshot and the study has the images."""
+    run = encoder.run
+    kept = encoder.pretrain.snapshots if encoder.pretrain else 0
+    labelled = encoder.data.train or DATASETS[run.dataset].train
+    for key, asked, there, cure in (
+        ("snapshot", settings.snapshot, kept, "raise pretrain.snapshots"),
+        ("images", settings.images, labelled, "lower probe.images"),
+    ):
+        if asked > there:
+            raise ConfigError(
+                f"{run.study_file}: {run.name}/{stage}: probe.{key} is {asked} of {there}: {cure}"
+            )

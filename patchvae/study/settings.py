@@ -47,6 +47,7 @@ class ProbeSettings:
     report: str
     flip: bool
     precision: str
+    images: int
     snapshot: int
 
 
@@ -56,6 +57,7 @@ class NeighbourSettings:
 
     neighbours: int
     precision: str
+    images: int
     snapshot: int
 
 

@@ -18,6 +18,7 @@ BEFORE: Mapping[str, Mapping[str, Any]] = {
         "frozen_bn": "eval",
         "affine": "trained",
         "report": "last",
+        "images": 0,
         "snapshot": 0,
     },
 }

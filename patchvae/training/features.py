@@ -123,9 +123,9 @@ class Split:
 def images_of(
     config: ProbeConfig, data: Prepared, name: str, device: torch.device
 ) -> tuple[Images, Tensor]:
-    """The images of a split that the study uses, as the encoder takes them, and their labels."""
+    """The images of a split that the probe uses, as the encoder takes them, and their labels."""
     facts = config.encoder.data
-    limit = facts.train if name == "train" else facts.test
+    limit = (config.probe.images or facts.train) if name == "train" else facts.test
     images = load_images(data, (name,), limit, device, facts.inputs)
     assert images.labels is not None
     return images, images.labels

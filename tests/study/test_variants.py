@@ -45,6 +45,7 @@ def other(key: str) -> Any:
         "model.prior_vis": 0.125, "pretrain.snapshots": 7, "pretrain.adam_beta1": 0.25,
         "pretrain.adam_beta2": 0.75, "probe.momentum": 0.5, "probe.dropout": 0.25,
         "init.heads": "kaiming", "init.decoder": "kaiming", "init.discriminator": "kaiming",
+        "probe.snapshot": 1,
     }  # fmt: skip
     return words.get(key, 37)
 
