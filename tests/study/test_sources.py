@@ -55,9 +55,6 @@ SAMPLING = TRAINING - {"random", "imagenet-pretrained", "external"}
 PROBING = {"probe", "knn"}
 BETA = {name for name, model in MODELS.items() if model.architecture == "beta-vae"}
 PARTS = {name for name, model in MODELS.items() if model.architecture == "patchvae"}
-    n for n, m in MODELS.items() if m.architecture in ("patchvae-everywhere", "spatial-vae")
-}
-GAN = {name for name, model in MODELS.items() if model.adversarial}
 
 
 @pytest.mark.parametrize(
