@@ -55,6 +55,7 @@ SAMPLING = TRAINING - {"random", "imagenet-pretrained", "external"}
 PROBING = {"probe", "knn"}
 BETA = {name for name, model in MODELS.items() if model.architecture == "beta-vae"}
 PARTS = {name for name, model in MODELS.items() if model.architecture == "patchvae"}
+GAN = {name for name, model in MODELS.items() if model.adversarial}
 
 
 @pytest.mark.parametrize(
