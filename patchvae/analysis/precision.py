@@ -43,9 +43,9 @@ class Discovery:
     subject: str
     scores: list[Score]
 
-    def of(self, dataset: str) -> dict[str, dict[int | None, list[Score]]]:
+    def of(self, dataset: str) -> dict[str, dict[float | None, list[Score]]]:
         """By method, by epoch, its seeds."""
-        found: dict[str, dict[int | None, list[Score]]] = {}
+        found: dict[str, dict[float | None, list[Score]]] = {}
         for score in self.scores:
             if score.dataset == dataset:
                 found.setdefault(score.method, {}).setdefault(score.epoch, []).append(score)

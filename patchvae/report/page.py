@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from patchvae.analysis.compare import Comparison, Row, compare_study
+from patchvae.analysis.pairs import differences
+from patchvae.report import pair_views
 from patchvae.report.compare_views import CLAIM_TEXTS
 from patchvae.report.markup import html
 from patchvae.report.picture import read_picture
@@ -155,6 +157,19 @@ def table_view(table: Table, rows: dict[CellKey, Row]) -> dict[str, Any]:
         "panels": panels,
         "columns": columns,
         "chances": chances,
+        **differences_view(table),
+    }
+
+
+def differences_view(table: Table) -> dict[str, Any]:
+    """The differences that the study asks for; nothing where it asks for none."""
+    if not table.pairs:
+        return {}
+    found = differences(table)
+    return {
+        "differences": [[html(text) for text in row] for row in pair_views.rows(found)],
+        "differences_headings": pair_views.headings(table),
+        "differences_lead": pair_views.lead(table, found),
     }
 
 

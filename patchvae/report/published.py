@@ -9,8 +9,10 @@ from statistics import fmean
 from typing import Any
 
 from patchvae.analysis.compare import compare_study
+from patchvae.analysis.pairs import differences
 from patchvae.report.compare_views import render
 from patchvae.report.grid import markdown_table
+from patchvae.report.pair_views import as_markdown
 from patchvae.report.posterior import posterior_sheet
 from patchvae.report.tables import table_texts
 from patchvae.study import paths
@@ -51,11 +53,15 @@ def blocks(study: str) -> dict[str, str]:
         name: table_texts(study, name, partial=True, root=PUBLISHED)["md"]
         for name in comparison.study.tables
     }
+    for name in comparison.study.tables:
+        table = load_table(study, name)
+        if table.pairs:
+            found[f"{name}-differences"] = as_markdown(table, differences(table, PUBLISHED))
     found["claims"] = render("claims.md.j2", comparison)
     restated = compare_study(study, RESTATED, root=PUBLISHED)
     found["restated"] = render("claims.md.j2", restated)
     found["noise"] = render("noise.md.j2", comparison)
-    shown = _runs_of_firstmarkdown_table(comparison.study)
+    shown = _runs_of_first_table(comparison.study)
     terms = [t for t in _read(paths.RESULTS / study / TERMS) if t["run"] in shown]
     found["training"] = _training(terms)
     jobs = _read(paths.RESULTS / study / JOBS)
@@ -84,7 +90,7 @@ def _numbers(record: Mapping[str, str]) -> dict[str, Any]:
     return {k: v if k in words else float(v) for k, v in record.items() if v}
 
 
-def _runs_of_firstmarkdown_table(study: Study) -> set[str]:
+def _runs_of_first_table(study: Study) -> set[str]:
     cells = load_table(study.name, next(iter(study.tables))).cells()
     return {probe.run.name for cell in cells for probe in cell.probes()}
 

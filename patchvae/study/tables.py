@@ -45,6 +45,8 @@ class Table:
     columns: tuple[Column, ...]
     panels: tuple[Panel, ...]
     file: Path  # where its rows are written
+    pairs: tuple[tuple[str, str], ...] = ()  # keys of rows whose differences the study asks for
+    margin: float | None = None  # of those, in points
 
     @property
     def beyond(self) -> str:
@@ -175,6 +177,8 @@ def load_table(study_name: str, name: str) -> Table:
         ),
         panels=tuple(_drop(panel, settings.get("without", ())) for panel in panels),
         file=spec_file(name),
+        pairs=tuple((first, second) for first, second in settings.get("differences", ())),
+        margin=settings.get("margin"),
     )
     _check_rows(study, table, settings.get("without", ()), panels)
     return table
@@ -203,6 +207,7 @@ def reference(study: Study) -> Table:
             for name in block.get("columns", COLUMNS)
         ),
         panels=(Panel("Model", (kept,)),),
+        pairs=(),
     )
 
 
@@ -279,6 +284,10 @@ def _check_rows(study: Study, table: Table, without: list[str], panels: list[Pan
     for key in declared:
         if declared.count(key) > 1:
             raise ConfigError(f"{where}: two rows are called '{key}': give one of them a 'key'")
+    rows = {row.key: row for row in table.rows()}
+    for key in (key for pair in table.pairs for key in pair):
+        with about(study.file):
+            lookup(f"row of {table.name} under 'differences'", rows, key)
 
 
 def find_cell(study: str, table: str, row: str, column: str) -> Cell:
