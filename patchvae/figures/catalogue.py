@@ -58,6 +58,7 @@ _FIGURES = (
         "scatter", "The paper's accuracies and ours", inputs.is_the_papers,
         cells=inputs.paper_cells,
     ),
+    Figure("steps", "Accuracy against steps", inputs.has_snapshots, cells=inputs.snapshot_cells),
     Figure("heatmap", "PatchVAE against beta-VAE", inputs.has_pair, cells=inputs.table1_cells),
     Figure("training", "Training curves", inputs.has_trained, inputs.table1_histories),
     Figure("reconstructions", "Reconstructions", inputs.has_trained, inputs.table1_trained),

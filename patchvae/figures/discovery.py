@@ -53,8 +53,9 @@ def _scores(study: str, dataset: str, options: Options) -> Iterator[Score]:
                 truth = _truth(trained, stride)
                 found = evaluate(kmeans_maps(trained, model.N, stride), truth)
                 yield Score(dataset, KMEANS, None, run.seed, *found)
-            for epoch, network in over_training(trained):
+            for step, network in over_training(trained):
                 found = evaluate(visibility_maps(network), truth)
+                epoch = step / trained.steps_an_epoch
                 yield Score(dataset, method, epoch, run.seed, *found)
 
 

@@ -6,7 +6,7 @@ They need no training and import nothing heavy, since Snakemake asks them before
 from collections.abc import Callable, Iterable, Sequence
 
 from patchvae.study import paths
-from patchvae.study.config import load_study, protocol
+from patchvae.study.config import Scalar, load_study, protocol
 from patchvae.study.registry import ARCHITECTURES, DATASETS, MODELS, Architecture
 from patchvae.study.rows import Row
 from patchvae.study.runs import Run
@@ -70,8 +70,8 @@ def part_runs(study_name: str, dataset: str) -> dict[str, list[Run]]:
 
 
 def vae_runs(study_name: str, dataset: str) -> dict[str, list[Run]]:
-    """The runs of every VAE with posteriors of Tables 1 and 3 to 5 on one dataset, by name."""
-    return _named_runs(study_name, dataset, ("table1", *SWEEPS), has_posterior)
+    """The runs of every VAE with posteriors on one dataset, by name."""
+    return _named_runs(study_name, dataset, list(load_study(study_name).tables), has_posterior)
 
 
 def _named_runs(
@@ -90,9 +90,14 @@ def _named_runs(
     for cell in cells:
         runs = [probe.run for probe in cell.probes()]
         if runs not in found.values():
-            swept = [f"{symbol(key)} = {value}" for key, value in cell.row.overrides.items()]
-            found[", ".join([MODELS[cell.row.model].title, *swept])] = runs
+            found[name_of(cell.row)] = runs
     return found
+
+
+def name_of(row: Row) -> str:
+    """What a row's runs are called: the model and what is set of them."""
+    of_run = {k: v for k, v in row.overrides.items() if not k.startswith("probe.")}
+    return ", ".join([MODELS[row.model].title, *(f"{symbol(k)} = {v}" for k, v in of_run.items())])
 
 
 def table1_models(study: str) -> list[Run]:
@@ -181,7 +186,8 @@ def has_trained(study: str) -> bool:
 
 
 def has_posteriors(study: str) -> bool:
-    return in_table1(study, has_posterior)
+    tables = [load_table(study, name) for name in load_study(study).tables]
+    return any(has_posterior(row) for table in tables for row in table.rows())
 
 
 def has_pair(study: str) -> bool:
@@ -198,6 +204,25 @@ def has_sweeps(study: str) -> bool:
 
 def has_true_parts(study: str) -> bool:
     return in_table1(study, has_parts) and bool(part_datasets(study))
+
+
+def snapshot_cells(study: str) -> list[Cell]:
+    """The cells of the study's first table that has a row of a snapshot."""
+    for name in load_study(study).tables:
+        table = load_table(study, name)
+        if any("probe.snapshot" in row.overrides for row in table.rows()):
+            return table.cells()
+    return []
+
+
+def has_snapshots(study: str) -> bool:
+    return bool(snapshot_cells(study))
+
+
+def judged_snapshots(study: str) -> set[Scalar]:
+    """Which snapshots of a run the study's rows judge, the first being 1."""
+    rows = [cell.row.overrides for cell in snapshot_cells(study)]
+    return {row["probe.snapshot"] for row in rows if "probe.snapshot" in row}
 
 
 def sensitivity_cells(study: str) -> list[Cell]:

@@ -25,6 +25,13 @@ class Trained(Network):
 
     data: Prepared
 
+    @property
+    def steps_an_epoch(self) -> int:
+        """Optimiser steps of an epoch of its training."""
+        assert self.config.pretrain is not None
+        images: int = self.metrics["images"]
+        return images // self.config.pretrain.batch_size
+
 
 def load_trained(run: Run, options: Options) -> Trained:
     """`load`, with the images; CheckpointError too when the dataset now prepared has others."""
@@ -39,8 +46,8 @@ def load_trained(run: Run, options: Options) -> Trained:
     return Trained(found.config, found.metrics, found.model, found.device, data)
 
 
-def over_training(trained: Trained) -> Iterator[tuple[float, Trained]]:
-    """The network after 0 epochs, at each snapshot and at the end, one in memory beside the last.
+def over_training(trained: Trained) -> Iterator[tuple[int, Trained]]:
+    """The network after 0 steps, at each snapshot and at the end, one in memory beside the last.
 
     Untrained its batch normalisation has the statistics of the images too, as `RandomTrunk` has.
     """
@@ -49,11 +56,10 @@ def over_training(trained: Trained) -> Iterator[tuple[float, Trained]]:
     untrained = network_of(config, None, trained.device)
     calibrate(untrained.trunk, pretraining_batches(config, trained.data, trained.device))
     yield 0, replace(trained, model=untrained)
-    per_epoch = trained.metrics["images"] // config.pretrain.batch_size
     for step, weights in load_snapshots(config.run.pretrain / paths.SNAPSHOTS):
         model = network_of(config, weights, trained.device)
-        yield step / per_epoch, replace(trained, model=model)
-    yield config.pretrain.epochs, trained
+        yield step, replace(trained, model=model)
+    yield config.pretrain.epochs * trained.steps_an_epoch, trained
 
 
 def load_parts(run: Run, options: Options) -> tuple[Trained, PatchVAE]:

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from patchvae.figures.canvas import axes_grid, new_figure, title_of
 from patchvae.figures.catalogue import Target
-from patchvae.figures.inputs import figure_dataset, vae_runs
-from patchvae.figures.networks import batches, load_trained
+from patchvae.figures.inputs import figure_dataset, judged_snapshots, vae_runs
+from patchvae.figures.networks import Trained, batches, load_trained, over_training
 from patchvae.models.losses import bernoulli_kl
 from patchvae.models.patchvae import PatchVAE
 from patchvae.report.posterior import (
@@ -39,17 +39,26 @@ MARKERS = ("o", "s", "^", "x")
 
 
 def compute(target: Target, options: Options) -> Posteriors:
-    """Each VAE on the first test images of the study."""
+    """Each VAE on the first test images of the study, at the snapshots judged and at the end."""
     dataset = figure_dataset(target.study)
     usages = []
     for name, runs in vae_runs(target.study, dataset).items():
         for run in runs:
-            trained = load_trained(run, options)
-            limit = min(IMAGES, trained.config.data.test or IMAGES)
-            images = (x for _, x in batches(trained, "test", limit))
-            usages.append(measure(name, run.seed, trained.model, images))
+            for when, trained in _judged(target.study, load_trained(run, options)):
+                limit = min(IMAGES, trained.config.data.test or IMAGES)
+                images = (x for _, x in batches(trained, "test", limit))
+                usages.append(measure(name + when, run.seed, trained.model, images))
     subject = "Test images, eval mode; means over seeds; equal curves: the thinner on the wider"
     return Posteriors(subject, dataset, usages)
+
+
+def _judged(study: str, trained: Trained) -> Iterator[tuple[str, Trained]]:
+    """The network at each snapshot that the study judges, with its step as text, and the last."""
+    judged = judged_snapshots(study)
+    for k, (step, network) in enumerate(over_training(trained) if judged else ()):
+        if k in judged:
+            yield f", step {step:,}", network
+    yield "", trained
 
 
 @torch.no_grad()

@@ -62,7 +62,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Posteriors:
-    """Every VAE of Tables 1 and 3 to 5, on one dataset."""
+    """Every VAE of a study, on one dataset."""
 
     subject: str
     dataset: str

@@ -21,12 +21,14 @@ from typing import Any
 
 from patchvae.analysis.cells import read_cell
 from patchvae.analysis.history import read_history
-from patchvae.errors import ConfigError
+from patchvae.errors import CheckpointError, ConfigError
 from patchvae.report.grid import csv_text
 from patchvae.report.picture import read_picture
 from patchvae.report.published import BLOCK, JOBS, PUBLISHED, TERMS, blocks, page_path, skeleton
+from patchvae.runtime.progress import log
 from patchvae.runtime.results import read_result, write_bytes, write_text
 from patchvae.study import paths
+from patchvae.study.config import load_study
 from patchvae.study.registry import ARCHITECTURES, MODELS
 from patchvae.study.runs import ProbeConfig, Run
 from patchvae.study.tables import Cell, study_cells
@@ -40,11 +42,12 @@ MADE = (
 def publish(study: str) -> list[Path]:
     """Copy what a study's tables rest on to published/ and fill its page.
 
-    A new page has every block.
+    A new page has every block. A table of which no cell was made is left for another time, and
+    said so.
 
     CheckpointError names the first cell, run or table that is missing, altered or stale.
     """
-    cells = study_cells(study)
+    cells = _begun(study)
     for cell in cells:
         read_cell(cell)
     jobs, terms = list(_jobs(cells)), list(_terms(_pretrained(cells)))
@@ -60,6 +63,17 @@ def publish(study: str) -> list[Path]:
     text = page.read_text(encoding="utf-8") if page.exists() else skeleton(study, content)
     write_text(page, fill(text, content, str(page)))
     return [*written, page, *_pictures(study, page)]
+
+
+def _begun(study: str) -> list[Cell]:
+    """The cells of the tables that have any; those of the others are named in the log."""
+    tables = {name: study_cells(study, name) for name in load_study(study).tables}
+    begun = {name: any(c.path.exists() for c in cells) for name, cells in tables.items()}
+    if not any(begun.values()):
+        raise CheckpointError(f"study '{study}' has no cell: snakemake {study} makes them")
+    for name in (name for name in tables if not begun[name]):
+        log(f"{study}/{name}: no cell was made, so nothing of it is published")
+    return [cell for name in tables if begun[name] for cell in tables[name]]
 
 
 def fill(page: str, content: Mapping[str, str], name: str) -> str:

@@ -49,11 +49,13 @@ def skeleton(study: str, names: Iterable[str]) -> str:
 def blocks(study: str) -> dict[str, str]:
     """Every block by name, as Markdown."""
     comparison = compare_study(study, root=PUBLISHED)
+    folder = PUBLISHED / paths.RESULTS / study / "cells"
     found = {
         name: table_texts(study, name, partial=True, root=PUBLISHED)["md"]
         for name in comparison.study.tables
+        if (folder / name).exists()
     }
-    for name in comparison.study.tables:
+    for name in list(found):
         table = load_table(study, name)
         if table.pairs:
             found[f"{name}-differences"] = as_markdown(table, differences(table, PUBLISHED))

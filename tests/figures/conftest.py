@@ -29,6 +29,13 @@ tables:
     datasets: [parts32]
     without: [num_parts=4, num_parts=16, num_parts=32, num_parts=64, part_dim=6, part_dim=9]
   table5: {datasets: [parts32]}
+  length:
+    datasets: [parts32]
+    without: [beta-vae-10, beta-vae-25, beta-vae-50, patchvae-10, patchvae-25, patchvae-50,
+      beta-vae-lw-5, beta-vae-lw-10, beta-vae-lw-25, beta-vae-lw-50, beta-vae-lw,
+      patchvae-lw-5, patchvae-lw-10, patchvae-lw-25, patchvae-lw-50, patchvae-lw]
+    extra: [{model: random, reference: true}]
+    differences: [[patchvae-5, beta-vae-5], [patchvae, beta-vae], [patchvae, random]]
 sensitivity: {rows: [beta-vae, patchvae], readings: [A4, A24]}
 """
 
@@ -46,7 +53,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, parts_root: Path) -> tuple
         runs = [*model_runs("small", "parts32").values(), *vae_runs("small", "parts32").values()]
         for run in dict.fromkeys(seeds[0] for seeds in runs):
             pretrain(resolve_run(run), options)
-        for name in ("table1", "table3", "table5", "sensitivity"):
+        for name in ("table1", "table3", "table5", "length", "sensitivity"):
             write_known(load_table("small", name).cells())
     return folder, options
 

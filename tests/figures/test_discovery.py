@@ -151,7 +151,7 @@ def test_a_snapshot_is_the_network_of_a_shorter_training(
     (score,) = measured.of("parts32")["PatchVAE"][1]
     assert precision.evaluate(shorter, truth) == (score.part, score.ap, score.chance)
     # and without snapshots there are two points
-    assert [epoch for epoch, _ in discovery.over_training(network)] == [0, 1]
+    assert [step for step, _ in discovery.over_training(network)] == [0, 3]
     forget_configs()
 
 

@@ -9,6 +9,7 @@ import torch
 from made_results import write_known
 from matplotlib import rcParams
 
+from patchvae.analysis.cells import read_cell
 from patchvae.errors import CheckpointError, ConfigError
 from patchvae.figures import (
     ablations,
@@ -20,6 +21,7 @@ from patchvae.figures import (
     reconstructions,
     samples,
     scatter,
+    steps,
     training,
     traversal,
 )
@@ -33,6 +35,7 @@ from patchvae.runtime.machine import Options
 from patchvae.study import paths
 from patchvae.study.address import CellKey
 from patchvae.study.registry import MODELS
+from patchvae.study.tables import load_table
 
 
 def target(name: str, study: str = "small") -> Target:
@@ -79,8 +82,8 @@ def test_a_wrong_name_is_a_configuration_error(text: str) -> None:
 
 @pytest.mark.usefixtures("in_repo")
 def test_each_study_has_its_figures() -> None:
-    assert set(FIGURES) - set(figure_names("paper")) == {"discovery", "sensitivity"}
-    assert set(FIGURES) - set(figure_names("demo")) == {"scatter", "sensitivity"}
+    assert set(FIGURES) - set(figure_names("paper")) == {"discovery", "sensitivity", "steps"}
+    assert set(FIGURES) - set(figure_names("demo")) == {"scatter", "sensitivity", "steps"}
     assert default_run("paper").dataset == "indoor67"
     assert default_run("paper").dataset == "indoor67"
     assert len(target("scatter", "paper").inputs()) == 128
@@ -149,6 +152,31 @@ def test_curves_are_the_cells(studio: Options) -> None:
         figure = ablations.draw(data)
     ours = figure.axes[0].lines[0]
     assert ours.get_ydata().tolist() == data.ours[0].mean
+
+
+def test_accuracies_lie_at_the_steps_of_their_snapshots(studio: Options) -> None:
+    data = steps.compute(target("steps"), studio)
+    cells = {cell.key: read_cell(cell) for cell in load_table("small", "length").cells()}
+    ends = {(m, 3): f"length/{m}-5/parts32-conv5" for m in ("beta-vae", "patchvae")}
+    ends |= {(m, 6): f"length/{m}/parts32-conv5" for m in ("beta-vae", "patchvae")}
+    drawn = {(r.model, r.step, r.seed): r.accuracy for r in data.accuracies.itertuples()}
+    assert drawn == {
+        (MODELS[model].title, step, seed): value
+        for (model, step), key in ends.items()
+        for seed, value in zip(cells[key]["seeds"], cells[key]["values"], strict=True)
+    }
+    floor = cells["length/random/parts32-conv5"]["mean"]
+    assert list(data.references.values()) == [floor]
+    # pairs of two trained rows only, in the order of the study
+    assert list(data.leads["step"]) == [3, 6]
+    for lead in data.leads.itertuples():
+        pair = [cells[ends[m, lead.step]]["mean"] for m in ("patchvae", "beta-vae")]
+        assert lead.difference == pytest.approx(pair[0] - pair[1])
+        assert lead.low <= lead.difference <= lead.high
+    with canvas.style():
+        above, below = steps.draw(data).axes
+    assert [line.get_ydata()[0] for line in above.lines if line.get_linestyle() != "-"][-1] == floor
+    assert below.containers[0].lines[0].get_xdata().tolist() == [3, 6]
 
 
 def test_the_papers_curves_are_its_tables() -> None:

@@ -14,6 +14,7 @@ FIGURE_GROUPS = (
     ("reconstructions", "samples", "filters"),
     ("training",),
     ("ablations",),
+    ("steps",),
     ("heatmap",),
     ("scatter",),
     ("posterior",),
