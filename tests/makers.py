@@ -10,6 +10,7 @@ from patchvae.models.adversarial import Adversarial
 from patchvae.models.base import VAE, Unsupervised
 from patchvae.models.beta_vae import BetaVAE
 from patchvae.models.bigan import BiGAN
+from patchvae.models.controls import EverywhereVAE, SpatialVAE
 from patchvae.models.losses import Reconstruction
 from patchvae.models.patchvae import PatchVAE
 
@@ -53,5 +54,9 @@ MAKERS: dict[str, Callable[[], Unsupervised]] = {
     "patchvae": make_parts,
     "patchvae-gan": lambda: make_adversarial(make_parts()),
     "beta-vae-gan-features": lambda: make_adversarial(make_beta(), "features"),
+    "patchvae-everywhere": lambda: EverywhereVAE(
+        32, LOSSES["l2"], trunk="resnet9", num_parts=4, part_dim=3, beta_app=1.5
+    ),
+    "spatial-vae": lambda: SpatialVAE(32, LOSSES["l2"], trunk="resnet9", latent_dim=8, beta=0.5),
     "bigan": lambda: BiGAN(32, trunk="resnet9", latent_dim=8, discriminator="ours"),
 }

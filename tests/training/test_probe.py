@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from patchvae.data.rowfile import RowFile
 from patchvae.data.store import open_dataset
 from patchvae.data.tensors import Images, load_images
-from patchvae.errors import CheckpointError, ResourceError
+from patchvae.errors import CheckpointError, ConfigError, ResourceError
 from patchvae.models.classifier import Classifier
 from patchvae.models.trunk import Trunk
 from patchvae.numerics.optim import SGD
@@ -49,6 +49,55 @@ def encoder(project: Path, options: Options) -> Run:
     """A run whose encoder is ready: the untrained one, which takes no time."""
     pretrain(resolve_run(RUN), options)
     return RUN
+
+
+@pytest.mark.parametrize("model", ["beta-vae", "beta-vae-gan"])  # whose trunk lies deeper
+def test_a_snapshot_is_judged_as_a_training_that_ends_there(
+    model: str, project: Path, options: Options
+) -> None:
+    run = Run("tiny", "parts32", model, "z8-beta1", 0)
+    pretrain(resolve_run(run), options)
+    judged = probe(resolve_probe(run, "conv5+probe.snapshot=1"), options)
+    stored = np.load(run.folder / "conv5+probe.snapshot=1" / paths.PREDICTIONS)
+    edit_study("epochs: 2, batch_size: 8", "epochs: 1, batch_size: 8")
+    edit_study(", snapshots: 1", "")
+    pretrain(resolve_run(run), options)
+    shorter = probe(resolve_probe(run, "conv5"), options)
+    assert judged["top1"] == shorter["top1"]
+    with np.load(run.folder / "conv5" / paths.PREDICTIONS) as alone:
+        assert all(np.array_equal(stored[name], alone[name]) for name in PREDICTED)
+
+
+def test_a_probe_of_fewer_images_sees_those_of_a_smaller_study(
+    project: Path, options: Options
+) -> None:
+    data = open_dataset("parts32", options.data)
+    images, labels = features.images_of(
+        resolve_probe(RUN, "conv5+probe.images=20"), data, "train", CPU
+    )
+    edit_study("train: 40", "train: 20")
+    smaller = features.images_of(resolve_probe(RUN, "conv5"), data, "train", CPU)
+    assert torch.equal(labels, smaller[1])
+    assert labels.bincount().tolist() == [2] * 10
+    index = torch.arange(20)
+    assert torch.equal(images.batch(index), smaller[0].batch(index))
+
+
+@pytest.mark.parametrize(
+    ("stage", "said"),
+    [
+        ("conv5+probe.snapshot=2", r"probe\.snapshot is 2 of 1: raise pretrain\.snapshots"),
+        ("knn+probe.images=41", r"probe\.images is 41 of 40: lower probe\.images"),
+    ],
+)
+def test_what_a_probe_cannot_reach(project: Path, stage: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=rf"tiny\.yaml: .*{said}"):
+        resolve_probe(Run("tiny", "parts32", "beta-vae", "z8-beta1", 0), stage)
+
+
+def test_no_snapshot_of_an_untrained_trunk(project: Path) -> None:
+    with pytest.raises(ConfigError, match=r"probe\.snapshot is 1 of 0"):
+        resolve_probe(RUN, "conv5+probe.snapshot=1")
 
 
 def make(frozen: str | None, classes: int = 10) -> Classifier:
