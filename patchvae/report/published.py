@@ -10,6 +10,7 @@ from typing import Any
 
 from patchvae.analysis.compare import compare_study
 from patchvae.analysis.pairs import differences
+from patchvae.report import editions
 from patchvae.report.compare_views import render
 from patchvae.report.grid import markdown_table
 from patchvae.report.pair_views import as_markdown
@@ -68,6 +69,8 @@ def blocks(study: str) -> dict[str, str]:
     found["training"] = _training(terms)
     jobs = _read(paths.RESULTS / study / JOBS)
     found["cost"], found["provenance"] = _cost(jobs), _provenance(jobs)
+    if editions.editions(study):
+        found["editions"] = editions.as_markdown(study)
     posterior = paths.table(study, "posterior", "csv")
     if (PUBLISHED / posterior).exists():
         sheet = posterior_sheet([_numbers(record) for record in _read(posterior)])
