@@ -16,9 +16,11 @@ from typing import Any
 from patchvae import __version__
 from patchvae.errors import ConfigError, ResourceError
 from patchvae.runtime.launch import ranks, runs_per_gpu
+from patchvae.runtime.progress import log
 from patchvae.runtime.stop import StopRequest
 from patchvae.study import paths
 
+BF16 = {"avx512_bf16", "amx_bf16", "bf16"}  # what x86 and Arm call instructions for bfloat16
 # what says that a job was given a GPU, with the values that say that it was given none
 GIVEN = {
     "SLURM_JOB_GPUS": (),
@@ -117,12 +119,34 @@ def _git(*arguments: str) -> str:
 
 
 def _cpu_model() -> str:
+    model = _cpuinfo("model name")
+    return model or platform.processor() or platform.machine()
+
+
+def _cpuinfo(*names: str) -> str:
+    """What Linux says of the first core under one of these names; empty elsewhere."""
     cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
+    for line in cpuinfo.read_text().splitlines() if cpuinfo.exists() else ():
+        name, _, value = line.partition(":")
+        if name.strip() in names:
+            return value.strip()
+    return ""
+
+
+def warn_of_emulated_bf16(precision: str, device: str) -> None:
+    """A line in the log where bf16 is asked of a CPU without instructions for it."""
+    if precision != "bf16" or pick_device(device).type != "cpu":
+        return
+    if emulates_bf16(_cpuinfo("flags", "Features")):
+        log(
+            "this CPU has no bfloat16 instructions, so that bf16 is emulated, at less than half"
+            " the speed of fp32 (docs/precision.md): set precision to fp32"
+        )
+
+
+def emulates_bf16(flags: str) -> bool:
+    """Whether a CPU with these features has to emulate bfloat16; no, where nothing is known."""
+    return bool(flags) and not BF16 & set(flags.split())
 
 
 def provenance(started: str, options: Options | None = None) -> dict[str, Any]:

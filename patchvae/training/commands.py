@@ -12,7 +12,7 @@ import click
 
 from patchvae.errors import ConfigError
 from patchvae.runtime.arguments import Real, Threads
-from patchvae.runtime.machine import Options
+from patchvae.runtime.machine import Options, warn_of_emulated_bf16
 from patchvae.runtime.stop import stop_on_signal
 from patchvae.study import paths
 
@@ -71,6 +71,9 @@ def _spread(config: Any, gpus: int | None, options: dict[str, Any]) -> Options:
     lease_gpus(processes)
     spread(processes)
     options["threads"] = max(1, options["threads"] // ranks())
+    settings = config.probe if hasattr(config, "probe") else config.pretrain
+    if settings is not None:
+        warn_of_emulated_bf16(settings.precision, options["device"])
     return Options(**options)
 
 

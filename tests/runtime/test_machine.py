@@ -13,7 +13,15 @@ from small_study import REPO, tiny_run
 
 from patchvae.errors import ConfigError, StoppedError
 from patchvae.numerics.seeds import derive_seed
-from patchvae.runtime.machine import GIVEN, Options, now, pick_device, provenance
+from patchvae.runtime.machine import (
+    GIVEN,
+    Options,
+    emulates_bf16,
+    now,
+    pick_device,
+    provenance,
+    warn_of_emulated_bf16,
+)
 from patchvae.runtime.stop import STOP_SIGNALS, StopRequest, stop_on_signal
 
 GOLDEN = (4446603415860310472, 4514755700383370789)
@@ -26,6 +34,29 @@ def test_a_gpu_that_is_not_there_is_not_replaced_silently(monkeypatch: pytest.Mo
     with pytest.raises(ConfigError, match="use --device cpu"):
         pick_device("cuda")
     assert pick_device("auto") == pick_device("cpu") == torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("flags", "emulated"),
+    [
+        ("fpu sse2 avx512f avx512_vnni", True),
+        ("fpu avx512f avx512_bf16", False),
+        ("fpu avx2 amx_tile amx_bf16", False),
+        ("fp asimd sve bf16", False),
+        ("", False),  # not Linux
+    ],
+)
+def test_which_cpus_emulate_bf16(flags: str, emulated: bool) -> None:
+    assert emulates_bf16(flags) is emulated
+
+
+def test_this_cpu_is_judged_by_what_linux_says(capfd: pytest.CaptureFixture[str]) -> None:
+    known = Path("/proc/cpuinfo").read_text().split()
+    warn_of_emulated_bf16("fp32", "cpu")
+    assert capfd.readouterr().err == ""
+    warn_of_emulated_bf16("bf16", "cpu")
+    said = capfd.readouterr().err
+    assert ("emulated" in said) == (not {"avx512_bf16", "amx_bf16", "bf16"} & set(known))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
