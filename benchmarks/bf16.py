@@ -4,7 +4,7 @@
 
 Steps of the paper's beta-VAE and PatchVAE, 32 x 32, batches of 128, by turns: in fp32, under bf16
 autocast, and under bf16 autocast with oneDNN kept from the instructions (ONEDNN_MAX_CPU_ISA), as on
-a CPU that has AVX-512 but not them. Figures, hardware and n: docs/precision.md.
+a CPU that has AVX-512 but not them. Figures, hardware and n: docs/cost.md.
 """
 
 import os

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from patchvae.runtime.machine import Options
-from patchvae.study import config, paths, runs
+from patchvae.study import config, paths, protocol, runs, table_specs
 from patchvae.study import tables as specs
 from patchvae.study.registry import DATASETS
 from patchvae.study.runs import Run
@@ -117,9 +117,9 @@ def inside(folder: Path) -> Iterator[None]:
 
 def forget_configs() -> None:
     """Drop what was read from another folder's config/."""
-    for read in (config._document, config._validator, config.protocol, config.load_study):
+    for read in (protocol._document, protocol._validator, protocol.protocol, config.load_study):
         read.cache_clear()
-    for read in (specs.read_spec, specs.load_table, runs.resolve_run, runs.resolve_probe):
+    for read in (table_specs.read_spec, specs.load_table, runs.resolve_run, runs.resolve_probe):
         read.cache_clear()
     for declared in [name for name, facts in DATASETS.items() if facts.root]:
         del DATASETS[declared]

@@ -29,7 +29,7 @@ from patchvae.models.fixed import FixedTrunk
 from patchvae.runtime.checkpoint import load_weights
 from patchvae.runtime.machine import Options
 from patchvae.study import paths
-from patchvae.study.config import protocol
+from patchvae.study.protocol import protocol
 from patchvae.study.registry import MODELS
 from patchvae.study.runs import PretrainConfig, resolve_probe
 from patchvae.training.job import Made, write_files

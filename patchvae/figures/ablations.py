@@ -15,7 +15,7 @@ from patchvae.figures.inputs import SWEEPS, symbol
 from patchvae.paper.published import accuracy
 from patchvae.runtime.machine import Options
 from patchvae.study import paths
-from patchvae.study.config import protocol
+from patchvae.study.protocol import protocol
 from patchvae.study.registry import DATASETS
 from patchvae.study.variants import full_key
 

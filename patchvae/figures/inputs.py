@@ -6,7 +6,8 @@ They need no training and import nothing heavy, since Snakemake asks them before
 from collections.abc import Callable, Iterable, Sequence
 
 from patchvae.study import paths
-from patchvae.study.config import Scalar, load_study, protocol
+from patchvae.study.config import load_study
+from patchvae.study.protocol import Scalar, protocol
 from patchvae.study.registry import ARCHITECTURES, DATASETS, MODELS, Architecture
 from patchvae.study.rows import Row
 from patchvae.study.runs import Run

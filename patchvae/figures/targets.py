@@ -9,16 +9,18 @@ from patchvae.study import paths
 from patchvae.study.config import find_dataset, load_study
 from patchvae.study.registry import lookup
 from patchvae.study.sensitivity import SENSITIVITY
-from patchvae.study.tables import RESERVED, parse_cell, table_names
+from patchvae.study.table_specs import RESERVED
+from patchvae.study.tables import parse_cell, table_names
 
 
-def refuse_unknown(arguments: Sequence[str], rules: Collection[str]) -> None:
+def refuse_unknown(call: Sequence[str], rules: Collection[str]) -> None:
     """ConfigError for the first target of a call of Snakemake that no rule makes.
 
     Snakemake's own parser tells targets from values of options. Jobs that it starts itself have no
-    such targets.
+    such targets, and another program that loads the Snakefile has arguments of its own.
     """
-    if "--target-jobs" in arguments:
+    program, arguments = Path(call[0]), call[1:]
+    if "snakemake" not in (program.stem, program.parent.name) or "--target-jobs" in arguments:
         return
     from snakemake.cli import get_argument_parser
 

@@ -13,8 +13,8 @@ from typing import Any, Protocol, TypeVar
 from patchvae.errors import ConfigError
 from patchvae.paper.published import accuracy
 from patchvae.study.address import CellKey
-from patchvae.study.config import about, check, read_yaml
 from patchvae.study.registry import DATASETS, MODELS
+from patchvae.study.yaml_files import about, check, read_yaml
 
 MARGIN = "margin"
 # what a difference is to be, against the threshold `by`

@@ -16,7 +16,8 @@ from importlib.resources import files
 
 from patchvae.errors import ConfigError
 from patchvae.study.address import CellKey
-from patchvae.study.config import Study, read_yaml
+from patchvae.study.config import Study
+from patchvae.study.yaml_files import read_yaml
 
 SWEPT = ("num_parts", "part_dim", "prior_vis", "beta_vis")
 

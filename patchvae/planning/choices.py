@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from patchvae.runtime.stage import Config
-from patchvae.study.config import Study, show
+from patchvae.study.config import Study
+from patchvae.study.protocol import show
 from patchvae.study.registry import ARCHITECTURES, DATASETS
 from patchvae.study.runs import PretrainConfig, ProbeConfig
 

@@ -17,7 +17,7 @@ from patchvae.planning.work import probe_images
 from patchvae.runtime.stage import PRETRAIN
 from patchvae.study.registry import DATASETS, MODELS
 from patchvae.study.runs import PretrainConfig, ProbeConfig
-from patchvae.study.tables import ARCHITECTURE_TABLES
+from patchvae.study.table_specs import ARCHITECTURE_TABLES
 
 RECORDED, MEASURED, COMPUTED = "recorded runs", "measured throughput", "computed, not measured"
 Group = tuple[str, ...]

@@ -15,8 +15,8 @@ from patchvae.study import paths
 from patchvae.study.config import study_names
 from patchvae.study.runs import ProbeConfig, Run, resolve_probe, resolve_run
 from patchvae.study.sensitivity import SENSITIVITY
+from patchvae.study.table_specs import ARCHITECTURE_TABLES
 from patchvae.study.tables import (
-    ARCHITECTURE_TABLES,
     Cell,
     load_table,
     parse_cell,

@@ -18,9 +18,9 @@ from patchvae.runtime.lock import live_holder, read_holder
 from patchvae.runtime.results import read_result
 from patchvae.runtime.stage import Config, lock_of, source_of, states_of
 from patchvae.study import paths
-from patchvae.study.config import read_yaml
 from patchvae.study.runs import ProbeConfig
 from patchvae.study.sources import source_digest
+from patchvae.study.yaml_files import read_yaml
 
 DONE, STALE, RUNNING = "done", "stale", "running"
 STOPPED, FAILED, PENDING = "stopped", "failed", "not started"

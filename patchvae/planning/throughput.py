@@ -13,9 +13,10 @@ from typing import Any
 
 from patchvae.errors import ConfigError
 from patchvae.planning.work import pretrain_images, probe_images
-from patchvae.study.config import read_yaml, validate
+from patchvae.study.protocol import validate
 from patchvae.study.registry import lookup
 from patchvae.study.runs import NeighbourSettings, PretrainConfig, ProbeConfig
+from patchvae.study.yaml_files import read_yaml
 
 CACHE_BYTES = 64 << 30  # as in patchvae.training.features, which is slow to import
 # distances in the time in which the classifier judges an image: one product of D features in

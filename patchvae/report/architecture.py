@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from patchvae.report.grid import csv_text, markdown, page
 from patchvae.report.templating import tex
-from patchvae.study.tables import ARCHITECTURE_TABLES
+from patchvae.study.table_specs import ARCHITECTURE_TABLES
 
 LAYERS = "off the instantiated modules. Layers are (kernel, channels, stride, padding)."
 

@@ -9,7 +9,8 @@ from importlib.resources import files
 from typing import Any
 
 from patchvae.report.protocol import values_of
-from patchvae.study.config import protocol, read_yaml, show
+from patchvae.study.protocol import protocol, show
+from patchvae.study.yaml_files import read_yaml
 
 INTRODUCTION = """# Differences
 

@@ -24,7 +24,8 @@ from patchvae.report.templating import environment
 from patchvae.runtime.results import write_text
 from patchvae.study import paths
 from patchvae.study.address import CellKey
-from patchvae.study.config import Study, show
+from patchvae.study.config import Study
+from patchvae.study.protocol import show
 from patchvae.study.readings import readings
 from patchvae.study.registry import DATASETS
 from patchvae.study.tables import Cell, Table, load_table, study_cells

@@ -3,7 +3,7 @@
 Each key with its value, who chose it and where the paper speaks of it.
 """
 
-from patchvae.study.config import Entry, protocol, show
+from patchvae.study.protocol import Entry, protocol, show
 from patchvae.study.registry import DATASETS
 
 INTRODUCTION = """# Protocol

@@ -6,7 +6,7 @@ from functools import cache
 from patchvae.paper.readings import readings_of
 from patchvae.report.protocol import values_of
 from patchvae.study import paths
-from patchvae.study.config import protocol, show
+from patchvae.study.protocol import protocol, show
 from patchvae.study.readings import Reading, readings
 from patchvae.study.tables import study_cells
 

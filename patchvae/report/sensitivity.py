@@ -20,7 +20,7 @@ from patchvae.report.templating import environment
 from patchvae.runtime.results import write_text
 from patchvae.study import paths
 from patchvae.study.address import CellKey
-from patchvae.study.config import FOLLOWS, show
+from patchvae.study.protocol import FOLLOWS, show
 from patchvae.study.readings import Reading, readings
 from patchvae.study.sensitivity import SENSITIVITY, Alternative
 from patchvae.study.variants import short_key

@@ -18,7 +18,8 @@ from patchvae.study.config import Study
 from patchvae.study.registry import DATASETS
 from patchvae.study.rows import BEYOND, Column, Row
 from patchvae.study.runs import ProbeConfig
-from patchvae.study.tables import ARCHITECTURE_TABLES, Cell, Table, load_table
+from patchvae.study.table_specs import ARCHITECTURE_TABLES
+from patchvae.study.tables import Cell, Table, load_table
 
 CHANCE = "Chance"  # the label of the last line of each panel
 # how Markdown sets a mean apart

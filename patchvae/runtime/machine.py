@@ -140,7 +140,7 @@ def warn_of_emulated_bf16(precision: str, device: str) -> None:
     if emulates_bf16(_cpuinfo("flags", "Features")):
         log(
             "this CPU has no bfloat16 instructions, so that bf16 is emulated, at less than half"
-            " the speed of fp32 (docs/precision.md): set precision to fp32"
+            " the speed of fp32 (docs/cost.md): set precision to fp32"
         )
 
 

@@ -8,10 +8,10 @@ from patchvae.errors import CheckpointError
 from patchvae.planning.jobs import Job
 from patchvae.runtime.results import read_result
 from patchvae.study import paths
-from patchvae.study.config import read_yaml
 from patchvae.study.digests import digest_of
 from patchvae.study.runs import PretrainConfig
 from patchvae.study.standing import standing
+from patchvae.study.yaml_files import read_yaml
 
 
 def check_content(job: Job, root: Path) -> None:

@@ -22,7 +22,8 @@ from patchvae.share.archive import files_below
 from patchvae.share.cards import CARD, model_card
 from patchvae.study import paths
 from patchvae.study.config import load_study
-from patchvae.study.tables import spec_file, study_cells, table_names
+from patchvae.study.table_specs import spec_file
+from patchvae.study.tables import study_cells, table_names
 
 ENVIRONMENT = "environment.json"
 

@@ -1,47 +1,25 @@
-"""Studies and the protocol: read once, validated by JSON schema, every value with its source."""
+"""Studies: read once, validated by JSON schema, every value with its source."""
 
-import json
-import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from patchvae.errors import ConfigError
 from patchvae.study import paths
 from patchvae.study.folders import declare
+from patchvae.study.protocol import (
+    AS_PRINTED,
+    FOLLOWS,
+    PROTOCOLS,
+    Entry,
+    Scalar,
+    protocol,
+    validate,
+)
 from patchvae.study.registry import DATASETS, Dataset, instead, lookup
-from patchvae.study.settings import keys_read
-
-Scalar = int | float | str | bool
-SECTIONS = ("model", "reconstruction", "init", "adversarial", "pretrain", "probe")
-ALLOWED = ("choices", "type", "range", "also")  # what an entry says of the values that it may have
-# the text with our readings, and the authors' code where it departs: `released` in protocol.yaml
-AS_PRINTED, AS_RELEASED = "as-printed", "as-released"
-PROTOCOLS = {AS_PRINTED: False, AS_RELEASED: True}
-FOLLOWS = "protocol"  # what a row or a run's name sets to follow another one of them
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One key of `config/protocol.yaml`."""
-
-    key: str
-    value: Scalar
-    source: str
-    where: str
-    about: str
-    reading: str | None = None
-    released: Scalar | None = None
-    by_dataset: Mapping[str, Scalar] = field(default_factory=dict)
-    for_source: str | None = None
-    prefix: str | None = None
-    symbol: str | None = None
+from patchvae.study.yaml_files import about, read_yaml
 
 
 @dataclass(frozen=True)
@@ -125,216 +103,6 @@ class Study:
         return self.datasets[dataset].get(split)
 
 
-# libyaml, where PyYAML was built with it, reads eight times faster: every job reads its study
-_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-# bounds of a YAML file, far above any of ours: bytes, levels, values with its aliases written out
-LARGEST, DEEPEST, LONGEST = 1_000_000, 50, 100_000
-
-
-class _Loader(_SafeLoader):
-    """YAML without tags that build objects, and without a key that stands twice in a mapping."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        first: dict[Any, int] = {}
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                continue
-            merge = key.tag == "tag:yaml.org,2002:merge"  # `<<`, which nothing constructs
-            name = key.value if merge else self.construct_object(key)
-            line = key.start_mark.line + 1
-            if name in first:
-                raise ConfigError(
-                    f"key '{name}' stands twice, in lines {first[name]} and {line}: keep one of "
-                    "them"
-                )
-            first[name] = line
-        found: dict[Any, Any] = super().construct_mapping(node, deep)
-        return found
-
-
-def read_yaml(path: Path | Traversable) -> Any:
-    """The content of a YAML file; ConfigError names the file and the lines that make it unusable.
-
-    The one loader of the suite: a key that stands twice is an error, not the last value of the two.
-    Nothing is built of a file that is larger, deeper or, with its aliases, longer than any of ours.
-    """
-    try:
-        with about(path):
-            return _Loader(_bounded(path)).get_single_data()
-    except FileNotFoundError:
-        raise ConfigError(f"{path} does not exist: correct the path") from None
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, no date, too many digits
-        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
-
-
-def _bounded(path: Path | Traversable) -> str:
-    """The text of a file; ConfigError when its content would be too large to be built."""
-    with path.open("rb") as file:
-        content = file.read(LARGEST + 1)
-    if len(content) > LARGEST:
-        raise ConfigError(f"larger than {LARGEST:,} bytes: no file of a study is")
-    text = content.decode()
-    sizes: dict[str, int] = {}  # values by anchor, with all that their aliases stand for
-    open_ones: list[tuple[str, int]] = []
-    seen = 0
-    events: Iterator[Any] = yaml.parse(text, _SafeLoader)
-    for event in events:
-        if isinstance(event, yaml.CollectionEndEvent):
-            anchor, before = open_ones.pop()
-            sizes[anchor] = seen - before
-        elif isinstance(event, yaml.NodeEvent):
-            anchor = event.anchor or ""
-            seen += sizes.get(anchor, 1) if isinstance(event, yaml.AliasEvent) else 1
-            if isinstance(event, yaml.CollectionStartEvent):
-                open_ones.append((anchor, seen - 1))
-                sizes[anchor] = LONGEST  # what contains itself has no end
-        if len(open_ones) > DEEPEST or seen > LONGEST:
-            raise ConfigError(
-                f"line {event.start_mark.line + 1}: more than {DEEPEST} levels deep, or more than"
-                f" {LONGEST:,} values with what its aliases (*name) stand for"
-            )
-    return text
-
-
-@contextmanager
-def about(source: object) -> Iterator[None]:
-    """Within the block a ConfigError begins with the file (or other source) that it is about."""
-    try:
-        yield
-    except ConfigError as error:
-        text = str(error)
-        raise ConfigError(text if text.startswith(f"{source}: ") else f"{source}: {text}") from None
-
-
-def validate(document: Any, schema: str, source: Path | str) -> None:
-    """Check `document` against `workflow/schemas/<schema>.schema.yaml`; ConfigError names the key.
-
-    The schema `values` is made from the protocol, and the others may refer to it.
-    """
-    check(document, _validator(schema), source)
-
-
-def check(document: Any, validator: Any, source: Path | str) -> None:
-    """ConfigError for the key that a JSON schema's validator minds most."""
-    import jsonschema
-
-    error = jsonschema.exceptions.best_match(validator.iter_errors(document))
-    if error is not None:
-        where = ".".join(str(part) for part in error.absolute_path) or "top level"
-        raise ConfigError(f"{source}: {where}: {error.message}")
-
-
-@cache
-def _validator(schema: str) -> Any:
-    import jsonschema
-    from referencing import Registry
-    from referencing.jsonschema import DRAFT202012
-
-    schemas = {p.name: read_yaml(p) for p in paths.shipped("workflow/schemas").glob("*.yaml")}
-    for content in schemas.values():
-        del content["$schema"]  # behind a reference it would bring back the validator without ours
-    if schema != "protocol":
-        schemas["values"] = values_schema(_document())
-    registry: Any = Registry().with_resources(
-        (name, DRAFT202012.create_resource(content)) for name, content in schemas.items()
-    )
-    base = jsonschema.Draft202012Validator
-    types = base.TYPE_CHECKER.redefine_many({"integer": _is_integer, "number": _is_number})
-    strict = jsonschema.validators.extend(base, type_checker=types)
-    return strict(schemas.get(schema) or schemas[f"{schema}.schema.yaml"], registry=registry)
-
-
-def values_schema(document: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """The JSON schema of what may be set, by section, from the content of `protocol.yaml`."""
-    return _closed(
-        {
-            section: _closed({name: _allowed(raw) for name, raw in keys.items()})
-            for section, keys in document.items()
-        }
-    )
-
-
-def _closed(properties: Mapping[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "additionalProperties": False, "properties": properties}
-
-
-def _allowed(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """The JSON schema of one key's values, from `choices` or `type`, `range` and `also`."""
-    if "choices" in raw:
-        whole = all(isinstance(choice, int) for choice in raw["choices"])
-        return ({"type": "integer"} if whole else {}) | {"enum": raw["choices"]}
-    found: dict[str, Any] = {"type": raw["type"]}
-    if "range" in raw:
-        low, high = raw["range"][1:-1].split(", ")
-        found["minimum" if raw["range"][0] == "[" else "exclusiveMinimum"] = json.loads(low)
-        if high != "inf":
-            found["exclusiveMaximum"] = json.loads(high)
-    return {"oneOf": [{"const": raw["also"]}, found]} if "also" in raw else found
-
-
-def _is_integer(_checker: Any, value: Any) -> bool:
-    """JSON calls 16.0 an integer, but it is another configuration than 16."""
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(checker: Any, value: Any) -> bool:
-    """Finite: YAML has .inf and .nan."""
-    return _is_integer(checker, value) or (isinstance(value, float) and math.isfinite(value))
-
-
-@cache
-def protocol() -> dict[str, Entry]:
-    """Every entry of the protocol, keyed `section.key`."""
-    document = _document()
-    _check_values(document)
-    return {
-        f"{section}.{name}": Entry(
-            key=f"{section}.{name}", by_dataset=raw.get("for", {}), **_without(raw, "for", *ALLOWED)
-        )
-        for section in SECTIONS
-        for name, raw in document[section].items()
-    }
-
-
-@cache
-def _document() -> Any:
-    """The content of `protocol.yaml`, in its form."""
-    path = paths.config("protocol.yaml")
-    document = read_yaml(path)
-    validate(document, "protocol", path)
-    return document
-
-
-def _check_values(document: Mapping[str, Mapping[str, Any]]) -> None:
-    """The keys that the code reads, and every value, by dataset too, as a study may give it."""
-    path = paths.config("protocol.yaml")
-    for section, known in keys_read().items():
-        for name, raw in document[section].items():
-            if name not in known:
-                raise ConfigError(f"{path}: {section}: nothing reads the key '{name}'")
-            released = [raw["released"]] if "released" in raw else []
-            for value in (raw["value"], *released, *raw.get("for", {}).values()):
-                validate({section: {name: value}}, "values", path)
-            with about(path):
-                for dataset in raw.get("for", {}):
-                    lookup("dataset", DATASETS, dataset)
-        if missing := known - document[section].keys():
-            raise ConfigError(f"{path}: {section} lacks {', '.join(sorted(missing))}")
-
-
-def _without(raw: Mapping[str, Any], *keys: str) -> dict[str, Any]:
-    return {name: value for name, value in raw.items() if name not in keys}
-
-
-def show(value: Scalar) -> str:
-    """As written in YAML."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 def study_names() -> list[str]:
     """Every `config/<study>.yaml`, the working folder's and the shipped, but the protocol."""
     found = {path.stem for folder in paths.config_folders() for path in folder.glob("*.yaml")}
@@ -386,7 +154,8 @@ def _followed(raw: str | Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
     """A study's changes to the protocol that it follows, and the name of that protocol."""
     if isinstance(raw, str):
         return {}, raw
-    return _without(raw, "named"), raw.get("named", AS_PRINTED)
+    changes = {key: value for key, value in raw.items() if key != "named"}
+    return changes, raw.get("named", AS_PRINTED)
 
 
 def _check_names(raw: Mapping[str, Any], name: str) -> None:

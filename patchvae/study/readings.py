@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from patchvae.study.config import Scalar, read_yaml
 from patchvae.study.paths import PACKAGE
+from patchvae.study.protocol import Scalar
+from patchvae.study.yaml_files import read_yaml
 
 ORIGINS = ("paper", "release", "ours")
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from patchvae.study.config import Scalar, Study
+from patchvae.study.config import Study
+from patchvae.study.protocol import Scalar
 from patchvae.study.variants import probe_of, variant_of
 
 BEYOND = "†"  # marks what the paper does not have

@@ -9,8 +9,9 @@ from typing import Any
 
 from patchvae.errors import ConfigError, DataError
 from patchvae.study import paths
-from patchvae.study.config import Scalar, Study, load_study
+from patchvae.study.config import Study, load_study
 from patchvae.study.digests import digest_of, file_digest
+from patchvae.study.protocol import Scalar
 from patchvae.study.registry import (
     ADVERSARIAL_INIT,
     ARCHITECTURES,

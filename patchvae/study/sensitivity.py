@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from patchvae.errors import ConfigError
-from patchvae.study.config import FOLLOWS, PROTOCOLS, Scalar, Study
+from patchvae.study.config import Study
+from patchvae.study.protocol import FOLLOWS, PROTOCOLS, Scalar
 from patchvae.study.readings import readings
 from patchvae.study.registry import lookup
 from patchvae.study.rows import Row

@@ -1,17 +1,16 @@
-"""Table specifications: which cells a table has, and which probes each cell gathers."""
+"""Tables of a study: which cells each has, and which probes a cell gathers."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from patchvae.errors import ConfigError
 from patchvae.study import paths
 from patchvae.study.address import CellKey
-from patchvae.study.config import Study, about, load_study, read_yaml, validate
+from patchvae.study.config import Study, load_study
 from patchvae.study.digests import digest_of
-from patchvae.study.registry import DATASETS, MODELS, PROBES, Probe, instead, lookup
+from patchvae.study.registry import instead, lookup
 from patchvae.study.rows import Column, Panel, Row
 from patchvae.study.runs import ProbeConfig, Run, resolve_probe
 from patchvae.study.sensitivity import (
@@ -22,16 +21,15 @@ from patchvae.study.sensitivity import (
     block_of,
     changed_rows,
 )
-from patchvae.study.variants import full_key, settings_of, short_key, text_of, variant_of
-
-ARCHITECTURE_TABLES = {
-    "table6": "Encoders for $32 \\times 32$ images",
-    "table7": "Encoders for $64 \\times 64$ images",
-    "table8": "Decoders for $32 \\times 32$ images",
-    "table9": "Decoders for $64 \\times 64$ images",
-    "table10": "Classifiers",
-}
-RESERVED = (*ARCHITECTURE_TABLES, "discovery", "posterior")  # other rules write these tables
+from patchvae.study.table_specs import (
+    ARCHITECTURE_TABLES,
+    captioned,
+    columns_of,
+    panels_of,
+    read_spec,
+    spec_file,
+)
+from patchvae.study.yaml_files import about
 
 
 @dataclass(frozen=True)
@@ -112,47 +110,6 @@ class Cell:
         ]
 
 
-def _named(text: str, datasets: Iterable[str]) -> str:
-    """A caption or label with `{dataset}` as what the study's table is made of."""
-    return text.replace("{dataset}", " and ".join(DATASETS[name].title for name in datasets))
-
-
-def _row(raw: Mapping[str, Any], datasets: Iterable[str]) -> Row:
-    settings = settings_of(raw.get("set", {}), f"row of model {raw['model']}")
-    model = lookup("model", MODELS, raw["model"])
-    encoder = {"encoder": raw["encoder"]} if "encoder" in raw else {}
-    said = [f"{short_key(full_key(k))}={text_of(v)}" for k, v in raw.get("set", {}).items()]
-    words = [*encoder.values(), *said] or [model.name]
-    return Row(
-        key=raw.get("key", ",".join(words).replace("/", "-")),
-        label=_named(raw.get("label", raw.get("encoder", model.title)), datasets),
-        model=model.name,
-        overrides={short_key(key): value for key, value in settings.items()} | encoder,
-        probe=raw.get("probe"),
-        reference=raw.get("reference", False),
-    )
-
-
-def spec_file(name: str) -> Path:
-    """Where a table's rows and columns are written."""
-    return paths.config(f"tables/{name}.yaml")
-
-
-@cache
-def read_spec(name: str) -> Mapping[str, Any]:
-    """The validated content of `config/tables/<name>.yaml`."""
-    path = spec_file(name)
-    if name in (*RESERVED, SENSITIVITY):
-        raise ConfigError(
-            f"{path}: another table is called '{name}': rename the file and its table"
-        )
-    document = read_yaml(path)
-    validate(document, "table", path)
-    if document["table"] != name:
-        raise ConfigError(f"{path}: table is '{document['table']}', but the file says '{name}'")
-    return document
-
-
 @cache
 def load_table(study_name: str, name: str) -> Table:
     """A table of a study.
@@ -165,23 +122,17 @@ def load_table(study_name: str, name: str) -> Table:
             return _sensitivity(study)
     settings = lookup(f"table of study '{study_name}'", study.tables, name)
     spec = read_spec(name)
-    panels = _panels(study, name, spec, settings)
-    table = Table(
+    return Table(
         name=name,
         study=study,
-        caption=_named(spec["caption"], settings["datasets"]),
+        caption=captioned(spec, settings["datasets"]),
         datasets=tuple(settings["datasets"]),
-        columns=(
-            *(_column(raw) for raw in spec["columns"]),
-            *(_further_column(PROBES[name]) for name in settings.get("columns", ())),
-        ),
-        panels=tuple(_drop(panel, settings.get("without", ())) for panel in panels),
+        columns=columns_of(spec, settings.get("columns", ())),
+        panels=panels_of(study, name, spec, settings),
         file=spec_file(name),
         pairs=tuple((first, second) for first, second in settings.get("differences", ())),
         margin=settings.get("margin"),
     )
-    _check_rows(study, table, settings.get("without", ()), panels)
-    return table
 
 
 def reference(study: Study) -> Table:
@@ -230,64 +181,6 @@ def study_cells(study_name: str, table: str | None = None) -> list[Cell]:
     """Every cell of a study, table by table, or of one of its tables."""
     names = load_study(study_name).tables if table is None else [table]
     return [cell for name in names for cell in load_table(study_name, name).cells()]
-
-
-def _panels(
-    study: Study, name: str, spec: Mapping[str, Any], settings: Mapping[str, Any]
-) -> list[Panel]:
-    """The rows of the specification and the study's own.
-
-    ConfigError names the file of a wrong one.
-    """
-    datasets = settings["datasets"]
-    with about(spec_file(name)):
-        panels = [
-            Panel(raw["header"], tuple(_rows(study, group, datasets) for group in raw["groups"]))
-            for raw in spec["panels"]
-        ]
-    with about(study.file):
-        if extra := _rows(study, settings.get("extra", ()), datasets):
-            panels[-1] = Panel(panels[-1].header, (*panels[-1].groups, extra))
-    return panels
-
-
-def _rows(study: Study, raws: Iterable[Mapping[str, Any]], datasets: list[str]) -> tuple[Row, ...]:
-    """Rows, each of which names a variant of its model."""
-    rows = tuple(_row(raw, datasets) for raw in raws)
-    for row in rows:
-        if "encoder" in row.overrides:
-            lookup("external encoder", study.external, str(row.overrides["encoder"]))
-        for dataset in datasets:
-            variant_of(study, dataset, row.model, row.overrides)
-    return rows
-
-
-def _column(raw: Mapping[str, Any]) -> Column:
-    return Column(raw["key"], raw.get("label", ""), raw["probe"], raw.get("metric", "top1"))
-
-
-def _further_column(probe: Probe) -> Column:
-    return Column(probe.name, probe.title, probe.name, "top1", probe.about)
-
-
-def _drop(panel: Panel, without: list[str]) -> Panel:
-    kept = (tuple(row for row in group if row.key not in without) for group in panel.groups)
-    return Panel(panel.header, tuple(group for group in kept if group))
-
-
-def _check_rows(study: Study, table: Table, without: list[str], panels: list[Panel]) -> None:
-    declared = [row.key for panel in panels for group in panel.groups for row in group]
-    where = f"{study.file}: {table.name}"
-    for key in without:
-        if key not in declared:
-            raise ConfigError(f"{where}: 'without' names '{key}', which is no row of the table")
-    for key in declared:
-        if declared.count(key) > 1:
-            raise ConfigError(f"{where}: two rows are called '{key}': give one of them a 'key'")
-    rows = {row.key: row for row in table.rows()}
-    for key in (key for pair in table.pairs for key in pair):
-        with about(study.file):
-            lookup(f"row of {table.name} under 'differences'", rows, key)
 
 
 def find_cell(study: str, table: str, row: str, column: str) -> Cell:

@@ -16,7 +16,8 @@ from functools import cache
 from typing import Any
 
 from patchvae.errors import ConfigError
-from patchvae.study.config import FOLLOWS, PROTOCOLS, Scalar, Study, protocol, show, validate
+from patchvae.study.config import Study
+from patchvae.study.protocol import FOLLOWS, PROTOCOLS, Scalar, protocol, show, validate
 from patchvae.study.registry import (
     ADVERSARIAL_INIT,
     ADVERSARIAL_KEYS,

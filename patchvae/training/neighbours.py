@@ -19,8 +19,8 @@ from patchvae.numerics import parallel
 from patchvae.runtime.machine import Options
 from patchvae.runtime.progress import Progress
 from patchvae.runtime.stage import title_of
-from patchvae.study.config import about
 from patchvae.study.runs import NeighbourSettings, ProbeConfig
+from patchvae.study.yaml_files import about
 from patchvae.training.features import (
     Live,
     Split,

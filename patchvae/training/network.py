@@ -22,8 +22,8 @@ from patchvae.runtime.checkpoint import load_weights
 from patchvae.runtime.machine import pick_device
 from patchvae.runtime.results import read_current, read_result
 from patchvae.study import paths
-from patchvae.study.config import read_yaml
 from patchvae.study.runs import PretrainConfig, Run, resolve_run
+from patchvae.study.yaml_files import read_yaml
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -18,8 +18,8 @@ from patchvae.numerics.seeds import derive_seed
 from patchvae.runtime.checkpoint import save_tensors, save_weights
 from patchvae.runtime.machine import Options
 from patchvae.study import paths
-from patchvae.study.config import about
 from patchvae.study.runs import PretrainConfig
+from patchvae.study.yaml_files import about
 from patchvae.training.job import Job, Made, run_job
 from patchvae.training.phases import snapshot_steps, train_phases
 

@@ -14,8 +14,8 @@ from patchvae.models.classifier import Classifier
 from patchvae.numerics import parallel
 from patchvae.numerics.seeds import derive_seed
 from patchvae.runtime.machine import Options
-from patchvae.study.config import about
 from patchvae.study.runs import ProbeConfig
+from patchvae.study.yaml_files import about
 from patchvae.training.classify import train_classifier
 from patchvae.training.features import Split, eval_batch, features_of, images_of, load_trunk
 from patchvae.training.job import Job, Made, run_job

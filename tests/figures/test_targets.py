@@ -57,7 +57,11 @@ def test_a_wrong_target_names_what_is_near(in_repo, target, line):
 
 
 def test_values_of_options_are_no_targets(in_repo):
-    refuse_unknown(["--cores", "2", "--until", "nothing", "--set-resources", "x:y=1", "-n"], RULES)
-    refuse_unknown(["--target-jobs", "nothing:", "nothing"], RULES)
-    with pytest.raises(ConfigError, match="unknown rule 'nothing'"):
-        refuse_unknown(["--cores", "2", "nothing"], RULES)
+    options = ["--cores", "2", "--until", "nothing", "--set-resources", "x:y=1", "-n"]
+    refuse_unknown(["bin/snakemake", *options], RULES)
+    refuse_unknown(["bin/snakemake", "--target-jobs", "nothing:", "nothing"], RULES)
+    # another program that loads the Snakefile
+    refuse_unknown(["bin/pytest", "-q", "tests/study"], RULES)
+    for program in ("bin/snakemake", "lib/snakemake/__main__.py"):
+        with pytest.raises(ConfigError, match="unknown rule 'nothing'"):
+            refuse_unknown([program, "--cores", "2", "nothing"], RULES)

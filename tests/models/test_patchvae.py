@@ -8,7 +8,7 @@ from torch import Tensor
 from patchvae.models.losses import Reconstruction
 from patchvae.models.patchvae import PatchVAE, Prior
 from patchvae.models.schedules import Temperature, temperature
-from patchvae.study.config import protocol
+from patchvae.study.protocol import protocol
 
 
 def slow_appearance(vae: PatchVAE, x: Tensor) -> tuple[Tensor, Tensor]:

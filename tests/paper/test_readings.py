@@ -2,7 +2,7 @@ import pytest
 from small_study import edit_study
 
 from patchvae.paper.readings import readings_of
-from patchvae.study.config import protocol
+from patchvae.study.protocol import protocol
 from patchvae.study.readings import ORIGINS, readings
 from patchvae.study.tables import parse_cell, study_cells
 

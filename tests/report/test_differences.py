@@ -5,7 +5,7 @@ from pathlib import Path
 from small_study import REPO
 
 from patchvae.report.differences import Item, ours, release, render_markdown
-from patchvae.study.config import protocol
+from patchvae.study.protocol import protocol
 from patchvae.study.readings import readings
 
 

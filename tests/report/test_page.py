@@ -26,7 +26,8 @@ from patchvae.report.picture import read_picture, sealed
 from patchvae.report.tables import write_table
 from patchvae.runtime.results import write_bytes
 from patchvae.study.address import CellKey
-from patchvae.study.tables import ARCHITECTURE_TABLES, load_table
+from patchvae.study.table_specs import ARCHITECTURE_TABLES
+from patchvae.study.tables import load_table
 
 FIGURE = Path("figures/tiny/figure1.png")
 

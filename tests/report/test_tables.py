@@ -21,7 +21,8 @@ from patchvae.paper.published import accuracy, parameters
 from patchvae.report import document
 from patchvae.report.tables import chance, write_table
 from patchvae.runtime.results import read_result, write_result
-from patchvae.study.tables import ARCHITECTURE_TABLES, load_table, parse_target
+from patchvae.study.table_specs import ARCHITECTURE_TABLES
+from patchvae.study.tables import load_table, parse_target
 
 GOLDEN = Path(__file__).resolve().parents[1] / "fixtures" / "tables"
 needs_latex = pytest.mark.needs("pdflatex", "pdftotext")

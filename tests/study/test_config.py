@@ -11,13 +11,15 @@ import yaml
 from small_study import REPO, TINY, edit_study, forget_configs, write_study
 
 from patchvae.errors import ConfigError
-from patchvae.study.config import SECTIONS, load_study, protocol, read_yaml, study_names
+from patchvae.study.config import load_study, study_names
+from patchvae.study.protocol import SECTIONS, protocol
 from patchvae.study.readings import readings
 from patchvae.study.registry import ARCHITECTURES, DATASETS
 from patchvae.study.runs import Run, resolve_probe, resolve_run
 from patchvae.study.settings import keys_read
 from patchvae.study.tables import load_table
 from patchvae.study.variants import variant_of
+from patchvae.study.yaml_files import read_yaml
 
 
 def refused(project: Path, *words: str) -> None:

@@ -7,7 +7,8 @@ from small_study import TINY, write_study
 
 from patchvae.errors import ConfigError
 from patchvae.paper.readings import keys_behind
-from patchvae.study.config import load_study, protocol
+from patchvae.study.config import load_study
+from patchvae.study.protocol import protocol
 from patchvae.study.registry import MODELS
 from patchvae.study.runs import Run, resolve_probe, resolve_run
 from patchvae.study.tables import asked_cells, load_table, parse_cell, study_cells

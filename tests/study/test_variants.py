@@ -9,7 +9,8 @@ from small_study import edit_study
 
 from patchvae.errors import ConfigError
 from patchvae.paper.readings import keys_behind
-from patchvae.study.config import load_study, protocol
+from patchvae.study.config import load_study
+from patchvae.study.protocol import protocol
 from patchvae.study.readings import readings
 from patchvae.study.registry import MODELS, PROBES
 from patchvae.study.runs import Run, resolve_probe, resolve_run

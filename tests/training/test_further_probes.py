@@ -22,10 +22,11 @@ from patchvae.runtime.machine import Options
 from patchvae.runtime.progress import Progress
 from patchvae.runtime.results import read_result
 from patchvae.study import paths
-from patchvae.study.config import protocol, read_yaml
+from patchvae.study.protocol import protocol
 from patchvae.study.registry import PROBES
 from patchvae.study.runs import NeighbourSettings, ProbeSettings, Run, resolve_probe, resolve_run
 from patchvae.study.tables import parse_cell
+from patchvae.study.yaml_files import read_yaml
 from patchvae.training import features as feature_sets
 from patchvae.training import probe as probing
 from patchvae.training.features import Cached, Live, Split, cache, load_trunk

@@ -21,7 +21,8 @@ from patchvae.study import paths, sources
 from patchvae.study.config import find_dataset, study_names
 from patchvae.study.registry import PROBES
 from patchvae.study.sensitivity import SENSITIVITY
-from patchvae.study.tables import ARCHITECTURE_TABLES, RESERVED, find_cell, study_cells
+from patchvae.study.table_specs import ARCHITECTURE_TABLES, RESERVED
+from patchvae.study.tables import find_cell, study_cells
 
 # Jobs run `python -m patchvae` with the interpreter that runs Snakemake, activated or not; a conda
 # environment, where asked for, comes before it.

@@ -4,7 +4,7 @@ from rich.console import Console
 
 from patchvae.report.terminal.style import Grid
 from patchvae.study.config import load_study
-from patchvae.study.config import show as say_value
+from patchvae.study.protocol import show as say_value
 
 
 def show(study_name: str, dataset: str | None, console: Console) -> None:
