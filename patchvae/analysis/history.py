@@ -1,8 +1,8 @@
 """Loss terms of a run by epoch, from its history.csv."""
 
-import csv
 from dataclasses import dataclass
 
+from patchvae.runtime.history import read_rows
 from patchvae.runtime.results import read_current
 from patchvae.study import paths
 from patchvae.study.runs import Run, resolve_run
@@ -23,7 +23,6 @@ def read_history(run: Run) -> History:
     CheckpointError when it is of another configuration.
     """
     read_current(run.pretrain / paths.METRICS, "pretrain", resolve_run(run).digest)
-    with (run.pretrain / paths.HISTORY).open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    terms = {name: [float(row[name]) for row in rows] for name in rows[0] if name != "epoch"}
-    return History(run, [float(row["epoch"]) for row in rows], terms)
+    rows = read_rows(run.pretrain / paths.HISTORY)
+    terms = {name: [row[name] for row in rows] for name in rows[0] if name != "epoch"}
+    return History(run, [row["epoch"] for row in rows], terms)

@@ -9,15 +9,14 @@ T being the number of terms, so that an epoch of an honest run leaves it in any 
 in 100. A term outside for `IN_A_ROW` epochs is said once. Nothing here touches a digit of a run.
 """
 
-import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import sqrt
-from pathlib import Path
 from statistics import fmean, stdev
 
 from patchvae.errors import CheckpointError, DivergedError, SuiteError
+from patchvae.runtime.history import Row, read_named_rows, read_rows
 from patchvae.runtime.launch import rank
 from patchvae.runtime.progress import log
 from patchvae.runtime.results import read_current, read_result, verify_file, write_result
@@ -30,7 +29,6 @@ LEVEL = 0.05
 DIGITS = 1e-5  # relative: published terms have six digits
 NO_TERMS = ("epoch", "images_per_second")
 
-Row = Mapping[str, float]
 History = Sequence[Row]
 
 
@@ -104,17 +102,7 @@ def _finished(config: PretrainConfig) -> History:
     if result["config_digest"] != config.digest:
         raise CheckpointError(f"{folder} was made with another configuration: run its job again")
     verify_file(folder / paths.HISTORY, result["files"][paths.HISTORY])
-    return [_numbers(row) for row in _rows(folder / paths.HISTORY)]
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def _numbers(row: Mapping[str, str]) -> Row:
-    """Without the columns that are empty."""
-    return {name: float(text) for name, text in row.items() if text and name != "run"}
+    return read_rows(folder / paths.HISTORY)
 
 
 def _published(config: PretrainConfig) -> Iterator[tuple[str, History]]:
@@ -123,10 +111,10 @@ def _published(config: PretrainConfig) -> Iterator[tuple[str, History]]:
     path = paths.PUBLISHED / paths.RESULTS / run.study / paths.TERMS
     if not path.exists() or not _is_published(run):
         return
-    rows = _rows(path)
+    rows = list(read_named_rows(path))
     for seed in run.of_study.seeds:
-        if own := [row for row in rows if row["run"] == replace(run, seed=seed).name]:
-            yield f"published seed{seed}", [_numbers(row) for row in own]
+        if own := [row for name, row in rows if name == replace(run, seed=seed).name]:
+            yield f"published seed{seed}", own
 
 
 def _is_published(run: Run) -> bool:

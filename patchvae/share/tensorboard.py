@@ -1,12 +1,12 @@
 """Histories as event files for TensorBoard, after the fact: trainings know nothing of it."""
 
-import csv
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
 from patchvae.errors import ConfigError
 from patchvae.planning.jobs import Job
+from patchvae.runtime.history import read_rows
 from patchvae.runtime.results import read_result
 from patchvae.study import paths
 
@@ -32,14 +32,13 @@ def write_events(jobs: Sequence[Job], folder: Path) -> int:
         start, end = (
             datetime.fromisoformat(made[word]).timestamp() for word in ("started", "ended")
         )
-        with (job.target.parent / paths.HISTORY).open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
+        rows = read_rows(job.target.parent / paths.HISTORY)
         if not rows:  # nothing was trained
             continue
         with SummaryWriter(str(folder / job.target.parent.relative_to(paths.RESULTS))) as events:
             for i, row in enumerate(rows, start=1):
                 when = start + (end - start) * i / len(rows)
                 for name in row.keys() - {"epoch"}:
-                    events.add_scalar(name, float(row[name]), int(float(row["epoch"])), when)
+                    events.add_scalar(name, row[name], int(row["epoch"]), when)
         written += 1
     return written
