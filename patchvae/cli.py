@@ -14,6 +14,7 @@ from patchvae.errors import ConfigError, SuiteError
 from patchvae.figures import commands as figures
 from patchvae.report import commands as report
 from patchvae.report.terminal import commands as terminal
+from patchvae.report.terminal import reference
 from patchvae.runtime.launch import refuse_stray_ranks
 from patchvae.share import commands as share
 from patchvae.study import commands as study
@@ -34,7 +35,7 @@ def cli() -> None:
     refuse_stray_ranks()
 
 
-for room in (study, training, figures, report, terminal, share, verify):
+for room in (study, training, figures, report, reference, terminal, share, verify):
     for command in room.COMMANDS:
         cli.add_command(command)
 
