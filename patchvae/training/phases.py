@@ -1,7 +1,7 @@
 """The only unsupervised loop: Adam over the phases of a model (paper, section 4)."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -64,12 +64,12 @@ def train_phases(
     job: Job,
 ) -> Loop:
     """Train a model on images; the loop keeps the weights after `snapshot_steps`."""
-    seed, B, device = config.run.seed, settings.batch_size, images.pixels.device
+    B, device = settings.batch_size, images.pixels.device
     keep = snapshot_steps(settings, len(images))
     synchronise(model)
     phases = model.phases()
     optimizers = [_optimizer(phase, settings) for phase in phases]
-    torch.manual_seed(derive_seed(seed, "noise"))
+    torch.manual_seed(derive_seed(config.run.seed, "noise"))
     model.train()
 
     def one(x: Tensor) -> tuple[Tensor, Terms]:
@@ -93,14 +93,10 @@ def train_phases(
             for optimizer in optimizers:
                 optimizer.lr = lr
             take = fastest(one, device, job.options)
-        order, flip = epoch_order(
-            len(images), settings.flip, images.index_device, seed, "pretrain", epoch
-        )
+        batch = _batches(images, settings, config.run.seed, epoch)
         for step in loop.steps():
-            index = parallel.share(order[step * B : (step + 1) * B])
             model.at_step(loop.done)
-            x = images.batch(index, None if flip is None else flip[index])
-            loop.record(*take(x))
+            loop.record(*take(batch(step)))
             if loop.done + 1 in keep:
                 loop.kept |= _snapshot(model, loop.done + 1)
         finish(device)
@@ -108,6 +104,22 @@ def train_phases(
         loop.end_epoch({"images_per_second": round((loop.n_steps - first) * B / seconds, 1)})
         watch.look(loop.history)
     return loop
+
+
+def _batches(
+    images: Images, settings: PretrainSettings, seed: int, epoch: int
+) -> Callable[[int], Tensor]:
+    """This rank's images (B, 3, H, W) of a step of an epoch, in its order, mirrored as it says."""
+    B = settings.batch_size
+    order, flip = epoch_order(
+        len(images), settings.flip, images.index_device, seed, "pretrain", epoch
+    )
+
+    def batch(step: int) -> Tensor:
+        index = parallel.share(order[step * B : (step + 1) * B])
+        return images.batch(index, None if flip is None else flip[index])
+
+    return batch
 
 
 def _snapshot(model: Unsupervised, step: int) -> dict[str, Tensor]:
