@@ -62,6 +62,7 @@ def test_every_page_shows_what_is_published(page: Path) -> None:
 ELSEWHERE = {
     "results-fashion": {
         "0.05", "0.5",  # levels, margins and thresholds
+        "82.1", "82.3",  # pixels alone, by benchmarks/difficulty.py
         "83.5", "92.6", "94.9",  # listed by the maintainers of the data set
     },
 }  # fmt: skip
