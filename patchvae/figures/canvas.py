@@ -21,6 +21,7 @@ from patchvae.study.runs import Run
 
 WIDTH = 5.5  # inches: the text of the paper
 FOOTER = 0.18  # inches kept free for the line that names the study
+MARGIN = 0.04  # inches beside that line, which shrinks to fit
 # Nothing that changes from one drawing to the next
 METADATA: dict[str, dict[str, Any]] = {"pdf": {"CreationDate": None}, "png": {"Software": None}}
 
@@ -85,8 +86,11 @@ def save(figure: Figure, target: Target, subject: str) -> list[Path]:
     """Write the figure as PDF and PNG with a footer that names its study and subject."""
     study = load_study(target.study)
     words = f"Study {study.name} ({study.title}). {subject}".rstrip(". ")
-    x = 0.04 / figure.get_figwidth()
-    figure.text(x, 0.03 / figure.get_figheight(), words, fontsize=6, color="0.35", va="bottom")
+    x = MARGIN / figure.get_figwidth()
+    footer = figure.text(x, 0.03 / figure.get_figheight(), words, color="0.35", va="bottom")
+    footer.set_fontsize(6)
+    room = (figure.get_figwidth() - 2 * MARGIN) * figure.dpi
+    footer.set_fontsize(6 * min(1.0, room / footer.get_window_extent().width))
     written = []
     for suffix in FORMATS:
         buffer = io.BytesIO()

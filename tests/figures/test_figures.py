@@ -345,6 +345,17 @@ def test_every_figure_names_its_study_within_its_page(name: str, studio: Options
     assert width < canvas.WIDTH - 0.05
 
 
+def test_a_long_footer_shrinks_into_its_page(studio: Options) -> None:
+    with canvas.style():
+        for subject, smaller in (("short", False), ("a subject of many words " * 6, True)):
+            figure = canvas.new_figure(1)
+            canvas.save(figure, target("heatmap"), subject)
+            (footer,) = figure.texts
+            right = footer.get_window_extent().x1 / rcParams["savefig.dpi"]
+            assert 0 < right <= canvas.WIDTH
+            assert (footer.get_fontsize() < 6) == smaller
+
+
 def test_an_altered_network_is_refused(studio: Options) -> None:
     (run,) = target("figure2").runs()
     path = run.pretrain / paths.MODEL
