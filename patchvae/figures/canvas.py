@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.textpath import TextPath
 
 from patchvae.figures.catalogue import FORMATS, STYLE, Target
 from patchvae.report.picture import sealed
@@ -21,7 +22,9 @@ from patchvae.study.runs import Run
 
 WIDTH = 5.5  # inches: the text of the paper
 FOOTER = 0.18  # inches kept free for the line that names the study
-MARGIN = 0.04  # inches beside that line, which shrinks to fit
+FOOTER_SIZE = 6.0  # points, of that line unless it is too long
+MARGIN = 0.04  # inches beside it
+HINTING = 1.05  # letters of whole pixels are so much wider at most
 # Nothing that changes from one drawing to the next
 METADATA: dict[str, dict[str, Any]] = {"pdf": {"CreationDate": None}, "png": {"Software": None}}
 
@@ -82,15 +85,20 @@ def hide_unused(axes: Iterable[Axes]) -> None:
         unused.set_axis_off()
 
 
+def _foot(figure: Figure, words: str) -> None:
+    """The line below a figure, in letters small enough for its width."""
+    x, y = MARGIN / figure.get_figwidth(), 0.03 / figure.get_figheight()
+    room = 72 * (figure.get_figwidth() - 2 * MARGIN)  # points
+    width = HINTING * TextPath((0, 0), words, size=FOOTER_SIZE).get_extents().width
+    size = FOOTER_SIZE * min(1.0, room / width)
+    figure.text(x, y, words, fontsize=size, color="0.35", va="bottom")
+
+
 def save(figure: Figure, target: Target, subject: str) -> list[Path]:
     """Write the figure as PDF and PNG with a footer that names its study and subject."""
     study = load_study(target.study)
     words = f"Study {study.name} ({study.title}). {subject}".rstrip(". ")
-    x = MARGIN / figure.get_figwidth()
-    footer = figure.text(x, 0.03 / figure.get_figheight(), words, color="0.35", va="bottom")
-    footer.set_fontsize(6)
-    room = (figure.get_figwidth() - 2 * MARGIN) * figure.dpi
-    footer.set_fontsize(6 * min(1.0, room / footer.get_window_extent().width))
+    _foot(figure, words)
     written = []
     for suffix in FORMATS:
         buffer = io.BytesIO()

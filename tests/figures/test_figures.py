@@ -346,14 +346,18 @@ def test_every_figure_names_its_study_within_its_page(name: str, studio: Options
 
 
 def test_a_long_footer_shrinks_into_its_page(studio: Options) -> None:
+    sizes = []
     with canvas.style():
-        for subject, smaller in (("short", False), ("a subject of many words " * 6, True)):
+        for words in range(1, 28, 2):  # to 5 points
             figure = canvas.new_figure(1)
-            canvas.save(figure, target("heatmap"), subject)
+            canvas.save(figure, target("heatmap"), "word " * words)
             (footer,) = figure.texts
+            # as in the file, which was written last
             right = footer.get_window_extent().x1 / rcParams["savefig.dpi"]
-            assert 0 < right <= canvas.WIDTH
-            assert (footer.get_fontsize() < 6) == smaller
+            assert right <= canvas.WIDTH - canvas.MARGIN / 2, words
+            sizes.append(footer.get_fontsize())
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] == canvas.FOOTER_SIZE > sizes[-1]
 
 
 def test_an_altered_network_is_refused(studio: Options) -> None:
