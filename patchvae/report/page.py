@@ -163,9 +163,9 @@ def table_view(table: Table, rows: dict[CellKey, Row]) -> dict[str, Any]:
 
 
 def differences_view(table: Table) -> dict[str, Any]:
-    """The differences that the study asks for; nothing where it asks for none."""
+    """The differences that the study asks for, none where it asks for none."""
     if not table.pairs:
-        return {}
+        return {"differences": []}
     found = differences(table)
     return {
         "differences": [[html(text) for text in row] for row in pair_views.rows(found)],

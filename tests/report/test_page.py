@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from made_results import write_numbers
 from PIL import Image, ImageStat
+from small_study import edit_study
 
 from patchvae.analysis.compare import compare_study
 from patchvae.errors import CheckpointError
@@ -64,6 +65,16 @@ def paper_page(project: Path) -> Path:
     write_numbers(close, [published - 0.1, published, published + 0.1, published, published])
     write_numbers(far, [90.0, 90.1, 90.2, 90.1, 90.0])
     return write_page("paper", illustrations("paper"))
+
+
+def test_the_differences_that_a_study_asks_for_stand_below_their_table(tiny_page: Path) -> None:
+    assert "<h3>Differences</h3>" not in tiny_page.read_text()
+    asked = "differences: [[beta_vis=0.06, beta_vis=0.6]], margin: 0.5"
+    edit_study("table5: {datasets: [parts32]}", f"table5: {{datasets: [parts32], {asked}}}")
+    text = write_page("tiny", illustrations("tiny")).read_text()
+    below = text.split("<h3>Differences</h3>")[1]
+    assert '<th scope="row">0.06 − 0.6</th><td>+0.00 (0.00 to 0.00)≈</td>' in below
+    assert "less than 0.5 points either way" in below
 
 
 def details_of(text: str) -> dict[str, Any]:
