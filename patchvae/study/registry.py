@@ -162,7 +162,11 @@ _ARCHITECTURES = (
     Architecture(
         "patchvae-everywhere",
         "patchvae.models.controls:EverywhereVAE",
-        ("num_parts", "part_dim", "beta_app"),
+        (
+            "num_parts",
+            "part_dim",
+            "beta_app",
+        ),
         ("trunk",),
         _VAE,
         title="PatchVAE, all parts everywhere",

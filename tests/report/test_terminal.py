@@ -62,14 +62,14 @@ def test_a_study_without_results_here_shows_its_published_ones(project):
     done = piped("compare", "fashion")
     text = done.stdout.decode().splitlines()
     assert done.returncode == 0, done.stderr
-    assert text[0] == "Study fashion: 41 done, 6 not run"
+    assert text[0] == "Study fashion: 81 done, 45 not run"
     assert text[-1] == (
         "No results of study fashion here: these are its published ones (published/)."
     )
     assert not Path("results").exists()
     Path("results/fashion/cells").mkdir(parents=True)  # as a study that was begun here
     own = piped("compare", "fashion").stdout.decode()
-    assert own.splitlines()[0] == "Study fashion: 47 not run"
+    assert own.splitlines()[0] == "Study fashion: 126 not run"
     assert Path("results/fashion/comparison.md").exists()
 
 
