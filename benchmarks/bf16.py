@@ -1,4 +1,4 @@
-"""Claim: bf16 pretrains 1.6 times as fast as fp32 on a CPU that has it, 0.45 times without.
+"""Claim: bf16 pretrains 1.6 times as fast as fp32 on a CPU that has it, 0.4 times without.
 
     python benchmarks/bf16.py
 
@@ -10,50 +10,18 @@ a CPU that has AVX-512 but not them. Figures, hardware and n: docs/cost.md.
 import os
 from contextlib import ExitStack
 
-import torch
-from common import (
-    CORES,
-    Side,
-    Steps,
-    Timing,
-    arguments,
-    example,
-    head,
-    random_pixels,
-    ratios,
-    row,
-    spread,
-)
-
-from patchvae.data.tensors import Images
-from patchvae.models import build
-from patchvae.numerics.optim import Adam
-from patchvae.training.phases import update
+from common import CORES, Side, Timing, arguments, head, ratios, row, spread
+from pretraining import ours
 
 MODELS = ("beta-vae", "patchvae")
-BATCH = 128
 WITHOUT = "AVX512_CORE_VNNI"  # the last level of instructions before bfloat16
-
-
-def make(model: str, precision: str) -> Steps:
-    """Its training step."""
-    network = build(example(model)).to(memory_format=torch.channels_last).train()
-    phases, images = network.phases(), Images(random_pixels(BATCH))
-    optimizers = [Adam(phase.parameters, 1e-4, (0.9, 0.999)) for phase in phases]
-    index = torch.arange(BATCH)
-
-    def step() -> int:
-        update(phases, optimizers, images.batch(index, index % 2 == 0), precision)
-        return BATCH
-
-    return {"step": step}
 
 
 def limited(timing: Timing, model: str) -> Side:
     """bf16 in processes that see fewer instructions."""
     os.environ["ONEDNN_MAX_CPU_ISA"] = WITHOUT
     try:
-        return timing.ours(make, model, "bf16")
+        return timing.ours(ours, model, "bf16")
     finally:
         del os.environ["ONEDNN_MAX_CPU_ISA"]
 
@@ -69,13 +37,13 @@ def main() -> None:
     for model in MODELS:
         with ExitStack() as stack:
             sides = {
-                "fp32": timing.ours(make, model, "fp32"),
-                "bf16": timing.ours(make, model, "bf16"),
+                "fp32": timing.ours(ours, model, "fp32"),
+                "bf16": timing.ours(ours, model, "bf16"),
                 "without": limited(timing, model),
             }
             for side in sides.values():
                 stack.enter_context(side)
-            found = timing.interleave(sides, "step")
+            found = timing.interleave(sides, "train")
         against = [
             spread(ratios(found[name], found["fp32"]), ".2f") for name in ("bf16", "without")
         ]

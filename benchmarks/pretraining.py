@@ -49,7 +49,7 @@ SIZES = (1024, 2048, 3072)  # of the matrices
 WORKERS = (0, 1, 2)  # of the baseline's loader
 
 
-def ours(name: str) -> Steps:
+def ours(name: str, precision: str = "fp32") -> Steps:
     """A step of the suite's own pretraining."""
     keep_freed_memory()
     torch.manual_seed(0)
@@ -64,7 +64,7 @@ def ours(name: str) -> Steps:
         index = torch.randint(IMAGES, (B,))
         model.at_step(done)
         done += 1
-        loss, _ = update(phases, optimizers, images.batch(index, index % 2 == 0))
+        loss, _ = update(phases, optimizers, images.batch(index, index % 2 == 0), precision)
         loss.item()
         return B
 

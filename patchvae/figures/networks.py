@@ -56,10 +56,15 @@ def over_training(trained: Trained) -> Iterator[tuple[int, Trained]]:
     untrained = network_of(config, None, trained.device)
     calibrate(untrained.trunk, pretraining_batches(config, trained.data, trained.device))
     yield 0, replace(trained, model=untrained)
-    for step, weights in load_snapshots(config.run.pretrain / paths.SNAPSHOTS):
-        model = network_of(config, weights, trained.device)
-        yield step, replace(trained, model=model)
+    yield from at_snapshots(trained)
     yield config.pretrain.epochs * trained.steps_an_epoch, trained
+
+
+def at_snapshots(trained: Trained) -> Iterator[tuple[int, Trained]]:
+    """The network at each snapshot, with its step, one in memory beside the last."""
+    for step, weights in load_snapshots(trained.config.run.pretrain / paths.SNAPSHOTS):
+        model = network_of(trained.config, weights, trained.device)
+        yield step, replace(trained, model=model)
 
 
 def load_parts(run: Run, options: Options) -> tuple[Trained, PatchVAE]:

@@ -18,7 +18,7 @@ from torch import Tensor
 from patchvae.figures.canvas import axes_grid, new_figure, title_of
 from patchvae.figures.catalogue import Target
 from patchvae.figures.inputs import figure_dataset, judged_snapshots, vae_runs
-from patchvae.figures.networks import Trained, batches, load_trained, over_training
+from patchvae.figures.networks import Trained, at_snapshots, batches, load_trained
 from patchvae.models.losses import bernoulli_kl
 from patchvae.models.patchvae import PatchVAE
 from patchvae.report.posterior import (
@@ -55,7 +55,7 @@ def compute(target: Target, options: Options) -> Posteriors:
 def _judged(study: str, trained: Trained) -> Iterator[tuple[str, Trained]]:
     """The network at each snapshot that the study judges, with its step as text, and the last."""
     judged = judged_snapshots(study)
-    for k, (step, network) in enumerate(over_training(trained) if judged else ()):
+    for k, (step, network) in enumerate(at_snapshots(trained) if judged else (), start=1):
         if k in judged:
             yield f", step {step:,}", network
     yield "", trained
